@@ -49,6 +49,21 @@ std::optional<std::uint32_t> parse_count(const std::string& text) {
   return value;
 }
 
+/// Of one with a deadline that was paused or resumed: whether that is promised still, or again.
+void tell_of_promise(const json& answer, const CommandContext& context) {
+  const std::string id = printable_line(text_at(answer, "id"));
+  const auto renewed = answer.find("promise_renewed");
+  if (renewed != answer.end() && *renewed == true) {
+    if (context.json) return;
+    return write_out(fmt::format("its deadline {} is promised again: it starts by {} for certain\n",
+                                 format_time(integer_at(answer, "deadline_ms")),
+                                 format_time(integer_at(answer, "starts_by_ms"))));
+  }
+  std::string lost = text_at(answer, "promise_refused");
+  if (lost.empty()) lost = text_at(answer, "promise_given_up");
+  if (!lost.empty()) write_err(fmt::format("warning: {}: {}\n", id, printable_line(lost)));
+}
+
 /// Asks for a change of a job and shows the job.
 ExitCode ask_for_change(const CommandContext& context, const std::string& job, const std::string& verb,
                         const json& body) {
@@ -61,9 +76,7 @@ ExitCode ask_for_change(const CommandContext& context, const std::string& job, c
                              text_at(answer, "state")) +
               "\n");
   }
-  const std::string lost = printable_line(text_at(answer, "promise_given_up"));
-  if (verb == "pause" && !lost.empty())
-    write_err(fmt::format("warning: {}: {}\n", printable_line(text_at(answer, "id")), lost));
+  if (verb == "pause" || verb == "resume") tell_of_promise(answer, context);
   return ExitCode::done;
 }
 

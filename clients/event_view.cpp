@@ -57,6 +57,7 @@ std::string format_what(const json& event) {
   if (what == "deadline_promised") return "its deadline " + value + " is promised";
   if (what == "promise_broken") return "its deadline can no longer be kept for certain";
   if (what == "deadline_missed") return "its deadline is missed";
+  if (what == "ended_late") return "missed its deadline by " + value;
   if (what == "head_started") return "the head was started, version " + value;
   if (what == "time_limit") return "its time limit is over";
   std::string text = what + (value.empty() ? "" : " " + value);

@@ -151,9 +151,9 @@ std::string format_promise(const json& job, std::int64_t now_ms) {
   if (!text_at(job, "promise_given_up").empty()) return ", promised no more since it was paused";
   if (!is_true(job, "deadline_promised")) return "";
   const auto starts_by = format_time(integer_at(job, "starts_by_ms"));
-  if (integer_at(job, "started_ms") > 0) return ", promised";
+  if (integer_at(job, "started_ms") > 0 && !is_true(job, "promised_again")) return ", promised";
   if (!is_true(job, "promise_at_risk")) return ", promised; it starts by " + starts_by;
-  const auto latest_ms = integer_at(job, "deadline_ms") - integer_at(job, "time_limit_ms");
+  const auto latest_ms = integer_at(job, "latest_start_ms");
   return fmt::format(
       ", promised, and at risk: {} by {}; the promise is broken if it has not started by {}",
       now_ms > integer_at(job, "starts_by_ms") ? "it was to start" : "it can't start now, and was to",

@@ -35,8 +35,22 @@ std::string name_endless(const Ledger& ledger, IsAsked is_asked) {
   return names;
 }
 
-gateway::HttpResponse refuse(const std::string& message, const std::string& hint) {
-  return gateway::error_response(409, "unplaceable", message, hint);
+DeadlineRefused refuse(const std::string& why, const std::string& hint) {
+  return {why, hint};
+}
+
+std::int64_t deadline_of(const JobRecord& draft) {
+  return draft.spec->deadline_ms(draft.submitted_ms);
+}
+
+/// One that waits for the start that it was promised, and that the job would come before, who was submitted
+/// earlier and has a promise anew; null: there is none.
+const JobRecord* find_promised_behind(const JobRecord& draft, const Ledger& ledger) {
+  for (const auto& id : ledger.promised()) {
+    const auto* job = ledger.find(id);
+    if (job->awaits_promised_start() && job->order > draft.order) return job;
+  }
+  return nullptr;
 }
 
 /// One that waits and is more urgent, in its queue; empty: there is none.
@@ -53,7 +67,7 @@ std::string find_more_urgent(const JobRecord& draft, const Ledger& ledger, std::
 constexpr const char* kNone = "no deadline can be promised now: ";
 
 /// Among tenants, where nothing else keeps it from a promise.
-gateway::HttpResponse refuse_beyond_guarantee(const JobRecord& draft, const Ledger& ledger) {
+DeadlineRefused refuse_beyond_guarantee(const JobRecord& draft, const Ledger& ledger) {
   const TenantTree& tenants = ledger.tenants();
   const auto queue_of = [&](const JobRecord& job) {
     return tenants.find(job.spec->tenant, job.spec->queue).value_or(TenantTree::kRoot);
@@ -87,7 +101,7 @@ gateway::HttpResponse refuse_beyond_guarantee(const JobRecord& draft, const Ledg
                 "ds-submit plan says what it would wait for; or submit it without deadline");
 }
 
-gateway::HttpResponse refuse_unknown(const JobRecord& draft, const Ledger& ledger, std::int64_t now_ms) {
+DeadlineRefused refuse_unknown(const JobRecord& draft, const Ledger& ledger, std::int64_t now_ms) {
   const std::string none = kNone;
   if (const auto* lacking = find_lacking_promise(ledger)) {
     return refuse(
@@ -131,19 +145,23 @@ gateway::HttpResponse refuse_unknown(const JobRecord& draft, const Ledger& ledge
 
 }  // namespace
 
-std::optional<gateway::HttpResponse> refuse_hopeless(const JobSpec& spec, std::int64_t now_ms) {
-  const std::int64_t deadline_ms = spec.deadline_ms(now_ms);
-  const auto limit_ms = static_cast<std::int64_t>(spec.time_limit_ms);
+gateway::HttpResponse to_response(const DeadlineRefused& refused) {
+  return refused.may_pass ? gateway::error_response(503, "unavailable", refused.why, refused.hint)
+                          : gateway::error_response(409, "unplaceable", refused.why, refused.hint);
+}
+
+std::optional<DeadlineRefused> refuse_hopeless(const JobRecord& draft, std::int64_t now_ms) {
+  const std::int64_t deadline_ms = deadline_of(draft), lasts_ms = draft.lasts_ms();
   if (deadline_ms <= now_ms)
     return refuse(fmt::format("its deadline {} has passed", to_time_text(deadline_ms)),
                   "name a moment that comes, or a time from now such as deadline: 24h");
-  if (deadline_ms - now_ms >= limit_ms) return std::nullopt;
+  if (deadline_ms - now_ms >= lasts_ms) return std::nullopt;
   return refuse(fmt::format("its deadline {} is in {} s, and it may run for {} s (time_limit)",
-                            to_time_text(deadline_ms), (deadline_ms - now_ms) / 1000, limit_ms / 1000),
+                            to_time_text(deadline_ms), (deadline_ms - now_ms) / 1000, lasts_ms / 1000),
                 "a later deadline, or a shorter time_limit");
 }
 
-std::optional<gateway::HttpResponse> refuse_unfit(std::span<const Reason> reasons) {
+std::optional<DeadlineRefused> refuse_unfit(std::span<const Reason> reasons) {
   const auto* lack = find_lack_of_nodes(reasons);
   if (lack == nullptr) return std::nullopt;
   const bool is_for_ever = lack->code == "never_fits";
@@ -153,26 +171,41 @@ std::optional<gateway::HttpResponse> refuse_unfit(std::span<const Reason> reason
 }
 
 bool is_promise_at_risk(const JobRecord& job, std::span<const Reason> reasons, std::int64_t now_ms) {
-  if (!job.has_promise || job.started_ms != 0) return false;
+  if (!job.awaits_promised_start()) return false;
   return now_ms > job.starts_by_ms || find_lack_of_nodes(reasons) != nullptr;
 }
 
 std::string given_up_text(const JobRecord& job) {
+  const auto deadline = to_time_text(job.deadline_ms);
+  if (job.pause_requested) {
+    return fmt::format(
+        "it was paused, so its deadline {} is promised no more; when it is resumed that is asked for again, "
+        "and the answer says whether it is promised",
+        deadline);
+  }
   return fmt::format(
-      "it was paused, so its deadline {} is promised no more, nor when it is resumed; to have one promised "
-      "again cancel it and submit its file once more (ds-submit plan -f FILE says which can be)",
-      to_time_text(job.deadline_ms));
+      "it was paused, and its deadline {} was not promised again when it was resumed; pause and resume it to "
+      "ask once more, or cancel it and submit its file with another (ds-submit plan -f FILE says which can "
+      "be promised)",
+      deadline);
+}
+
+std::string not_renewed_text(const DeadlineRefused& refused) {
+  return fmt::format(
+      "it goes on, and no deadline is promised: {}; {}; for another deadline cancel it and submit its file "
+      "once more",
+      refused.why, refused.may_pass ? "pause and resume it in some seconds to ask again" : refused.hint);
 }
 
 std::size_t count_waiting_promises(const Ledger& ledger) {
   return static_cast<std::size_t>(std::ranges::count_if(
-      ledger.promised(), [&](const std::string& id) { return ledger.find(id)->started_ms == 0; }));
+      ledger.promised(), [&](const std::string& id) { return ledger.find(id)->awaits_promised_start(); }));
 }
 
 const JobRecord* find_waiting_promise(const Ledger& ledger) {
   for (const auto& id : ledger.promised()) {
     const auto* job = ledger.find(id);
-    if (job->started_ms == 0) return job;
+    if (job->awaits_promised_start()) return job;
   }
   return nullptr;
 }
@@ -180,29 +213,31 @@ const JobRecord* find_waiting_promise(const Ledger& ledger) {
 const JobRecord* find_lacking_promise(const Ledger& ledger) {
   for (const auto& id : ledger.promised()) {
     const auto* job = ledger.find(id);
-    if (job->started_ms != 0 && job->workers < job->wanted().min) return job;
+    if (!job->awaits_promised_start() && job->workers < job->wanted().min) return job;
   }
   return nullptr;
 }
 
-std::int64_t earliest_deadline_ms(const JobSpec& spec, std::int64_t starts_by_ms) {
-  return round_up(starts_by_ms + static_cast<std::int64_t>(spec.time_limit_ms) + kOfferLastsMs);
+std::int64_t earliest_deadline_ms(std::int64_t lasts_ms, std::int64_t starts_by_ms) {
+  return round_up(starts_by_ms + lasts_ms + kOfferLastsMs);
 }
 
-std::variant<DeadlinePromised, gateway::HttpResponse> offer_deadline(const JobRecord& draft,
-                                                                     std::optional<std::int64_t> starts_ms,
-                                                                     const Ledger& ledger,
-                                                                     std::int64_t now_ms) {
+DeadlineOffer offer_deadline(const JobRecord& draft, std::optional<std::int64_t> starts_ms,
+                             const Ledger& ledger, std::int64_t now_ms) {
+  if (const auto* behind = find_promised_behind(draft, ledger)) {
+    return refuse(fmt::format("{}job {} was promised its start by {} meanwhile, and this one, which was "
+                              "submitted earlier, would come before it",
+                              kNone, behind->id, to_time_text(behind->starts_by_ms)),
+                  "pause it, and resume it when that job has started");
+  }
   if (!starts_ms || find_lacking_promise(ledger) != nullptr) return refuse_unknown(draft, ledger, now_ms);
-  const std::int64_t deadline_ms = draft.spec->deadline_ms(draft.submitted_ms);
+  const std::int64_t deadline_ms = deadline_of(draft), lasts_ms = draft.lasts_ms();
   const std::int64_t starts_by_ms = *starts_ms + kPromiseMarginMs;
-  const std::int64_t ends_by_ms = starts_by_ms + draft.spec->time_limit_ms;
-  if (ends_by_ms <= deadline_ms) return DeadlinePromised{draft.id, deadline_ms, starts_by_ms};
-  const auto earliest = to_time_text(earliest_deadline_ms(*draft.spec, starts_by_ms));
+  if (starts_by_ms + lasts_ms <= deadline_ms) return DeadlinePromised{draft.id, deadline_ms, starts_by_ms};
+  const auto earliest = to_time_text(earliest_deadline_ms(lasts_ms, starts_by_ms));
   return refuse(
       fmt::format("its deadline {} cannot be promised: it starts by {} for certain and may run for {} s",
-                  to_time_text(deadline_ms), to_time_text(round_up(starts_by_ms)),
-                  draft.spec->time_limit_ms / 1000),
+                  to_time_text(deadline_ms), to_time_text(round_up(starts_by_ms)), lasts_ms / 1000),
       fmt::format("within a minute deadline: {} can be promised; a shorter time_limit makes it sooner",
                   earliest));
 }

@@ -17,23 +17,33 @@ inline constexpr std::int64_t kPromiseMarginMs = 30'000;
 /// Whoever takes the earliest deadline that was offered has so long to ask for it.
 inline constexpr std::int64_t kOfferLastsMs = 60'000;
 
-/// What a job with a deadline is promised, or the answer that refuses it (409, `unplaceable`) with the
-/// earliest deadline that could be promised, or why there is none. `draft` is what the ledger would make of
-/// it; `starts_ms`: from then on it has its minimum for certain, none: nobody knows. Pure.
-std::variant<scheduler::DeadlinePromised, gateway::HttpResponse> offer_deadline(
-    const scheduler::JobRecord& draft, std::optional<std::int64_t> starts_ms, const scheduler::Ledger& ledger,
-    std::int64_t now_ms);
+/// Why no deadline is promised, or not the one that was asked for, and what to do instead.
+struct DeadlineRefused {
+  std::string why, hint;
+  bool may_pass = false;  ///< in some seconds: the head does not know yet what runs where
+};
+
+/// The answer to whoever submits such a job: 409, `unplaceable`; 503 where it may pass. Pure.
+gateway::HttpResponse to_response(const DeadlineRefused& refused);
+
+using DeadlineOffer = std::variant<scheduler::DeadlinePromised, DeadlineRefused>;
+
+/// What a job with a deadline is promised, or why it isn't, with the earliest deadline that could be
+/// promised. `draft` is what the ledger would make of it, or of one that is paused if it were resumed;
+/// `starts_ms`: from then on it has its minimum for certain, none: nobody knows. Pure.
+DeadlineOffer offer_deadline(const scheduler::JobRecord& draft, std::optional<std::int64_t> starts_ms,
+                             const scheduler::Ledger& ledger, std::int64_t now_ms);
 
 /// The earliest deadline that can be promised, and for a minute from now on, to a job that starts by then for
-/// certain.
-std::int64_t earliest_deadline_ms(const scheduler::JobSpec& spec, std::int64_t starts_by_ms);
+/// certain and then lasts so long at most.
+std::int64_t earliest_deadline_ms(std::int64_t lasts_ms, std::int64_t starts_by_ms);
 
-/// The answer to a deadline that no cluster could keep: it has passed, or is nearer than the job's time
+/// Of a deadline that no cluster could keep: it has passed, or is nearer than what is left of the job's time
 /// limit; none: another may. Pure.
-std::optional<gateway::HttpResponse> refuse_hopeless(const scheduler::JobSpec& spec, std::int64_t now_ms);
-/// The answer to a deadline of a job that can't start with the nodes there are, or with its quota: `reasons`,
-/// why it waits, say so; none: they don't. Pure.
-std::optional<gateway::HttpResponse> refuse_unfit(std::span<const scheduler::Reason> reasons);
+std::optional<DeadlineRefused> refuse_hopeless(const scheduler::JobRecord& draft, std::int64_t now_ms);
+/// Of a deadline of a job that can't start with the nodes there are, or with its quota: `reasons`, why it
+/// waits, say so; none: they don't. Pure.
+std::optional<DeadlineRefused> refuse_unfit(std::span<const scheduler::Reason> reasons);
 
 /// Whether the job has a promise and waits still, though the moment to start that it was promised has passed
 /// or it can't start with the nodes there are (`reasons`: why it waits). The promise is broken only when its
@@ -44,6 +54,8 @@ bool is_promise_at_risk(const scheduler::JobRecord& job, std::span<const schedul
 /// What its owner is told of a job that had a promise until it was paused (`has_given_promise_up`), and how
 /// to have one again.
 std::string given_up_text(const scheduler::JobRecord& job);
+/// And of one that is resumed, and not promised its deadline again.
+std::string not_renewed_text(const DeadlineRefused& refused);
 
 /// Jobs that were promised a moment to start and wait for it.
 std::size_t count_waiting_promises(const scheduler::Ledger& ledger);

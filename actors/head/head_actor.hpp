@@ -15,7 +15,6 @@
 #include <set>
 #include <span>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "actors/head/awaited_nodes.hpp"
@@ -23,6 +22,7 @@
 #include "actors/head/chosen_checkpoints.hpp"
 #include "actors/head/cluster_metrics.hpp"
 #include "actors/head/compaction.hpp"
+#include "actors/head/deadline_offer.hpp"
 #include "actors/head/head.hpp"
 #include "actors/head/head_records.hpp"
 #include "actors/head/node_renewer.hpp"
@@ -391,18 +391,19 @@ class Head : public caf::event_based_actor {
   gateway::HttpResponse answer_for(const Submission& submission);
 
   // ---- jobs with deadlines (head_deadlines.cpp) ----
-  /// What the job, if it is accepted now, is promised (under the name `kDraft`); or why nothing can be.
-  std::variant<scheduler::DeadlinePromised, gateway::HttpResponse> promise_deadline(
-      const Submission& submission);
+  /// What the draft, or a paused job as if it were resumed, is promised if it is taken now.
+  DeadlineOffer promise_deadline(const scheduler::JobRecord& draft);
+  /// Asks again for what a pause took: adds it, or why not, to the events of a resume. Fields of its answer.
+  nlohmann::json promise_anew(const scheduler::JobRecord& paused, std::vector<scheduler::Event>& events);
   void note_if_missed(const std::string& job);
 
   // ---- what owners of jobs ask for (head_requests.cpp) ----
   void change_job(const scheduler::JobRecord& job, const std::string& verb,
                   const gateway::HttpRequest& request, const gateway::Respond& respond);
-  void answer_with_job(const std::string& job, const gateway::Respond& respond);
+  void answer_with_job(const std::string& job, const gateway::Respond& respond, nlohmann::json more = {});
   void cancel(const std::string& job);
   void pause_job(const std::string& job);
-  void resume_job(const std::string& job);
+  nlohmann::json resume_job(const std::string& job);  ///< see `promise_anew`
   bool is_kept(const std::string& job, const gateway::Respond& respond) const;
   void retry(const std::string& job, const gateway::Respond& respond);
   /// `digest`: of the file that it serves; none: it names none.

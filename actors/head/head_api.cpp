@@ -173,8 +173,9 @@ void Head::accept(const Submission& submission, std::vector<std::string> depende
   if (served.file) events.push_back(event("head", "the file that it names", FileServed{id, 1, *served.file}));
   const bool has_deadline = submission.spec.has_deadline();
   if (has_deadline) {
-    auto promised = promise_deadline(submission);
-    if (const auto* refused = std::get_if<gateway::HttpResponse>(&promised)) return respond(*refused);
+    auto promised = promise_deadline(ledger_.draft(
+        {kDraft, "", submission.file, submission.directory, submission.text}, submission.spec, now_ms()));
+    if (const auto* refused = std::get_if<DeadlineRefused>(&promised)) return respond(to_response(*refused));
     auto& promise = std::get<DeadlinePromised>(promised);
     promise.job = id;
     events.push_back(event("scheduler", "it starts by " + to_time_text(promise.starts_by_ms) + " for certain",

@@ -9,37 +9,55 @@
 #include "actors/head/head_actor.hpp"
 #include "actors/head/plan_view.hpp"
 #include "scheduler/policy/trial_job.hpp"
+#include "scheduler/spec/scalars.hpp"
 
 namespace ds::head {
 
 using namespace scheduler;
 
-std::variant<DeadlinePromised, gateway::HttpResponse> Head::promise_deadline(const Submission& submission) {
+DeadlineOffer Head::promise_deadline(const JobRecord& draft) {
   // Where workers have to leave nobody knows yet which room they take elsewhere.
   if (in_grace_ || !is_settled_ || must_leave() || !overfull_.empty()) {
     const char* why = in_grace_ || !is_settled_
                           ? kAwaitsNodes
                           : "workers are leaving a drained node, or a job that was scaled";
-    return error_response({ErrorCode::unavailable, why, "try again in some seconds"});
+    return DeadlineRefused{why, "try again in some seconds", true};
   }
   for (const auto& id : std::set(ledger_.promised())) note_if_missed(id);
   tell_planner();
   const auto now = now_ms();
-  const auto draft = ledger_.draft({kDraft, "", submission.file, submission.directory, submission.text},
-                                   submission.spec, now);
   Demand demand = demand_of_draft(draft, ledger_, now);
   limit_growth(draft, demand);
   demand.has_promise = true;
   const TrialJob trial(planner_, demand);
-  const auto starts_ms = planner_.promised_start(kDraft, kLeavingMs, ledger_.past_use(now), now);
+  const auto starts_ms = planner_.promised_start(draft.id, kLeavingMs, ledger_.past_use(now), now);
   if (!starts_ms) {
-    if (auto refused = refuse_hopeless(submission.spec, now)) return *std::move(refused);
-    const std::string id = kDraft;
-    const auto waits = planner_.explain(std::span(&id, 1), ledger_.past_use(now), now);
+    if (auto refused = refuse_hopeless(draft, now)) return *std::move(refused);
+    const auto waits = planner_.explain(std::span(&draft.id, 1), ledger_.past_use(now), now);
     auto refused = waits.empty() ? std::nullopt : refuse_unfit(waits.front().reasons);
     if (refused) return *std::move(refused);
   }
   return offer_deadline(draft, starts_ms, ledger_, now);
+}
+
+nlohmann::json Head::promise_anew(const JobRecord& paused, std::vector<Event>& events) {
+  JobRecord draft = paused;
+  draft.pause_requested = false;
+  draft.state = JobState::queued;
+  auto promised = promise_deadline(draft);
+  auto said = nlohmann::json::object();
+  const auto* refused = std::get_if<DeadlineRefused>(&promised);
+  said["promise_renewed"] = refused == nullptr;
+  if (refused != nullptr) {
+    const auto text = not_renewed_text(*refused);
+    said["promise_refused"] = text;
+    events.front().why += "; " + text;
+    return said;
+  }
+  auto& promise = std::get<DeadlinePromised>(promised);
+  events.push_back(event("scheduler", "it starts by " + to_time_text(promise.starts_by_ms) + " for certain",
+                         std::move(promise)));
+  return said;
 }
 
 void Head::note_if_missed(const std::string& id) {

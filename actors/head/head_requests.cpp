@@ -48,7 +48,7 @@ void Head::change_job(const JobRecord& job, const std::string& verb, const gatew
   }
   if (verb == "cancel") cancel(id);
   if (verb == "pause") pause_job(id);
-  if (verb == "resume") resume_job(id);
+  if (verb == "resume") return answer_with_job(id, respond, resume_job(id));
   if (verb == "priority" || verb == "scale") {
     const auto body = parse_body(request.body);
     if (!body) return respond(error_response(body.error()));
@@ -63,8 +63,12 @@ void Head::change_job(const JobRecord& job, const std::string& verb, const gatew
   answer_with_job(id, respond);
 }
 
-void Head::answer_with_job(const std::string& id, const gateway::Respond& respond) {
-  when_durable([this, respond, id] { respond(json_response(whole_view(*ledger_.find(id)))); });
+void Head::answer_with_job(const std::string& id, const gateway::Respond& respond, nlohmann::json more) {
+  when_durable([this, respond, id, more = std::move(more)] {
+    auto answer = whole_view(*ledger_.find(id));
+    if (more.is_object()) answer.update(more);
+    respond(json_response(answer));
+  });
 }
 
 void Head::cancel(const std::string& id) {
@@ -87,14 +91,19 @@ void Head::pause_job(const std::string& id) {
   tell_held(id);
 }
 
-void Head::resume_job(const std::string& id) {
-  if (!ledger_.find(id)->pause_requested) return;
+nlohmann::json Head::resume_job(const std::string& id) {
+  const auto& job = *ledger_.find(id);
+  if (!job.pause_requested) return nlohmann::json::object();
   const std::string why = "resumed by its owner";
-  spdlog::info("job {}: {}", id, why);
-  commit({event("user", why, ResumeRequested{id}),
-          event("user", why, JobStateChanged{id, JobState::queued, why})});
+  std::vector<Event> events{event("user", why, ResumeRequested{id}),
+                            event("user", why, JobStateChanged{id, JobState::queued, why})};
+  auto said = nlohmann::json::object();
+  if (job.has_given_promise_up()) said = promise_anew(job, events);
+  spdlog::info("job {}: {}", id, events.front().why);
+  commit(std::move(events));
   tell_held(id);
-  schedule_soon();
+  ledger_.find(id)->has_promise ? schedule() : schedule_soon();  // before anybody else comes
+  return said;
 }
 
 /// It may have been forgotten since the request came, or be about to; then that is the answer.

@@ -314,7 +314,7 @@ void Head::control_model(const std::string& model, serving::ModelControl what,
     });
   }
   const auto id = (*job)->id;
-  what == serving::ModelControl::load ? resume_job(id) : pause_job(id);
+  what == serving::ModelControl::load ? void(resume_job(id)) : pause_job(id);
   when_durable([then] { then({}); });
 }
 

@@ -94,17 +94,17 @@ gateway::HttpResponse Head::answer_for(const Submission& submission) {
   if (in_grace_ || !is_settled_) {  // a head without leases has no grace, but its nodes are not back either
     return error_response({ErrorCode::unavailable, kAwaitsNodes, "try again in some seconds"});
   }
-  std::optional<DeadlinePromised> promise;
-  if (submission.spec.has_deadline()) {
-    const auto promised = promise_deadline(submission);
-    if (const auto* refused = std::get_if<gateway::HttpResponse>(&promised)) return *refused;
-    promise = std::get<DeadlinePromised>(promised);
-  }
-  tell_planner();
   const auto now = now_ms();
   const auto draft = ledger_.draft({kDraft, "", submission.file, submission.directory, submission.text,
                                     std::get<std::vector<std::string>>(std::move(dependencies))},
                                    submission.spec, now);
+  std::optional<DeadlinePromised> promise;
+  if (submission.spec.has_deadline()) {
+    const auto promised = promise_deadline(draft);
+    if (const auto* refused = std::get_if<DeadlineRefused>(&promised)) return to_response(*refused);
+    promise = std::get<DeadlinePromised>(promised);
+  }
+  tell_planner();
   Demand demand = demand_of_draft(draft, ledger_, now);
   limit_growth(draft, demand);
   demand.has_promise = submission.spec.has_deadline();

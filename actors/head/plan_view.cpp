@@ -59,7 +59,8 @@ Demand demand_of_draft(JobRecord draft, const Ledger& ledger, std::int64_t now_m
 }
 
 json promise_view(const JobSpec& spec, const DeadlinePromised& promise) {
-  const auto earliest_ms = earliest_deadline_ms(spec, promise.starts_by_ms);
+  const auto lasts_ms = static_cast<std::int64_t>(spec.time_limit_ms);
+  const auto earliest_ms = earliest_deadline_ms(lasts_ms, promise.starts_by_ms);
   return {{"deadline_ms", promise.deadline_ms},
           {"starts_by_ms", promise.starts_by_ms},
           {"earliest_ms", std::min(earliest_ms, promise.deadline_ms)}};

@@ -161,6 +161,8 @@ json job_view(const scheduler::JobRecord& job, const LiveJob* live, const std::s
   view["deadline_ms"] = or_null(job.deadline_ms);
   view["starts_by_ms"] = or_null(job.starts_by_ms);
   view["deadline_promised"] = job.has_promise;
+  view["promised_again"] = job.has_promise && job.has_to_start_again;
+  view["latest_start_ms"] = job.awaits_promised_start() ? json(job.latest_start_ms()) : json(nullptr);
   view["deadline_missed"] = job.is_deadline_missed;
   view["promise_broken"] = job.broken_promise.empty() ? json(nullptr) : json(job.broken_promise);
   view["promise_given_up"] = job.has_given_promise_up() ? json(given_up_text(job)) : json(nullptr);

@@ -16,14 +16,14 @@ namespace ds::scheduler {
 struct Happening {
   /// `submitted`, `state`, `placed`, `told_to_leave`, `left`, `crashed`, `cancel`, `pause`, `resume`,
   /// `retry`, `priority`, `scale`, `time_limit`, `deadline_promised`, `promise_broken`, `deadline_missed`,
-  /// `drain`, `undrain`, `cordon`, `quarantine`, `quarantine_lifted`, `joined`, `back`, `lost`, `stopped`,
-  /// `head_started`, `model_version`, `model_promote`, `model_rollback`, `model_removed`, `file_served`,
-  /// `rollout_stopped`, `tenants`.
+  /// `ended_late`, `drain`, `undrain`, `cordon`, `quarantine`, `quarantine_lifted`, `joined`, `back`, `lost`,
+  /// `stopped`, `head_started`, `model_version`, `model_promote`, `model_rollback`, `model_removed`,
+  /// `file_served`, `rollout_stopped`, `tenants`.
   std::string what = {};
   std::string job = {};  ///< empty: it happened to none
   /// As in the journal's event; of several, `by` is the first's, and of several nodes `why` what all have.
   std::string by = {}, why = {};
-  std::string value = {};  ///< the new state, priority, `MIN:MAX`, deadline or version
+  std::string value = {};  ///< the new state, priority, `MIN:MAX`, deadline, lateness or version
   std::uint32_t workers = 0;
   std::vector<std::pair<std::string, std::uint32_t>> nodes = {};  ///< of these, the first few; or the node
   std::uint32_t nodes_count = 0;  ///< of several nodes to which it happened at once: how many; else 0

@@ -14,6 +14,21 @@ constexpr std::size_t kMostLaterKeys = 64;
 /// Of which is known that they are back when they join once more.
 constexpr std::size_t kMostLostNodes = 4096;
 
+namespace {
+
+/// Of one that has ended now, and not by the deadline that it was promised once: by how much, in whole
+/// seconds, so that the text says no less. None: it was not promised any, or has ended by it.
+std::optional<Happening> late_end(const JobRecord& job, const Event& event) {
+  if (!is_end(job.state) || !job.is_deadline_missed || event.at_ms <= job.deadline_ms) return std::nullopt;
+  return Happening{.what = "ended_late",
+                   .job = job.id,
+                   .by = event.by,
+                   .value = std::to_string((event.at_ms - job.deadline_ms + 999) / 1000) + " s",
+                   .at_ms = event.at_ms};
+}
+
+}  // namespace
+
 bool Ledger::apply(const Event& event) {
   const std::string job = job_of(event);  // before it is applied: a lease may be gone afterwards
   auto happening = describe(event);
@@ -23,7 +38,9 @@ bool Ledger::apply(const Event& event) {
   if (job.empty() || std::holds_alternative<JobForgotten>(event.body)) return true;
   index_.mark(job);
   const auto* changed = std::get_if<JobStateChanged>(&event.body);
-  if (changed != nullptr && is_end(changed->state)) index_.mark_dependents(job);
+  if (changed == nullptr || !is_end(changed->state)) return true;
+  index_.mark_dependents(job);
+  if (auto late = late_end(*find(job), event)) history_.add(*std::move(late));
   return true;
 }
 
@@ -180,7 +197,10 @@ bool Ledger::on(const Event& event, const JobStateChanged& body) {
   job->reason = body.reason;
   if (is_end(body.state)) job->crash_text = {};
   if (has_no_gang(body.state)) forget_run(*job, event.at_ms);
-  if (body.state == JobState::starting && job->started_ms == 0) job->started_ms = event.at_ms;
+  if (body.state == JobState::starting) {
+    job->has_to_start_again = false;
+    if (job->started_ms == 0) job->started_ms = event.at_ms;
+  }
   if (is_end(body.state)) {
     job->ended_ms = event.at_ms;
     index_end(*job);
@@ -329,7 +349,9 @@ bool Ledger::on(const Event&, const CheckpointChosen& body) {
 
 bool Ledger::on(const Event&, const DeadlinePromised& body) {
   auto* job = active(body.job);
-  if (job == nullptr || job->started_ms != 0 || job->has_promise) return false;
+  if (job == nullptr || job->has_promise || job->workers > 0) return false;
+  if (job->started_ms != 0 && !job->has_given_promise_up()) return false;
+  job->has_to_start_again = job->started_ms != 0;
   job->deadline_ms = body.deadline_ms;
   job->starts_by_ms = body.starts_by_ms;
   job->has_promise = true;
@@ -375,7 +397,7 @@ bool Ledger::set_tenants(const std::string& text) {
 }
 
 void Ledger::end_promise(JobRecord& job) {
-  job.has_promise = false;
+  job.has_promise = job.has_to_start_again = false;
   promised_.erase(job.id);
 }
 

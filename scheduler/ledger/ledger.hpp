@@ -85,7 +85,8 @@ struct JobRecord {
   bool has_promise = false;                        ///< that holds: not broken, nor given up by its owner
   std::string broken_promise = {};                 ///< why it can't be kept any more; empty: it isn't broken
   bool is_deadline_missed = false;                 ///< it is broken, and its deadline has passed
-  std::uint64_t batch = 0;                         ///< samples that its steps take now; 0: as in its file
+  bool has_to_start_again = false;       ///< it was promised anew after a pause, and has not started since
+  std::uint64_t batch = 0;               ///< samples that its steps take now; 0: as in its file
   std::vector<SizeMeasured> sizes = {};  ///< how long its steps took with how many workers, oldest first
   std::vector<double> resizes_s = {};    ///< for so long it stood still at the last resizes, oldest first
   std::shared_ptr<const SpeedCurve> curve = {};  ///< that follows from these; null: too little is known
@@ -118,7 +119,11 @@ struct JobRecord {
   std::int64_t begins_ms() const;
   /// Whether it had one, and its owner gave it up by pausing the job.
   bool has_given_promise_up() const;
-  /// Of one with a deadline: it can end by that if it starts by then.
+  /// Whether it has a promise and waits for the start that this names.
+  bool awaits_promised_start() const { return has_promise && (started_ms == 0 || has_to_start_again); }
+  /// A gang that starts now ends within that time, by what is left of its time limit; 0: it has none.
+  std::int64_t lasts_ms() const;
+  /// Of one with a deadline that has no workers: it can end by that if it starts by then.
   std::int64_t latest_start_ms() const;
   /// For how long it has had workers, those that are told to leave not counted: what its `time_limit` bounds.
   /// Of a command, which begins anew, only since its run began, and the runs that it ended by a crash.

@@ -83,8 +83,13 @@ bool JobRecord::has_given_promise_up() const {
   return deadline_ms != 0 && !has_promise && broken_promise.empty() && !is_deadline_missed && !is_end(state);
 }
 
+std::int64_t JobRecord::lasts_ms() const {
+  const std::int64_t limit_ms = spec->time_limit_ms;
+  return limit_ms == 0 ? 0 : std::max<std::int64_t>(1, limit_ms - ran_before_ms);
+}
+
 std::int64_t JobRecord::latest_start_ms() const {
-  return deadline_ms - static_cast<std::int64_t>(spec->time_limit_ms);
+  return deadline_ms - lasts_ms();
 }
 
 std::int64_t JobRecord::begins_ms() const {
@@ -170,7 +175,7 @@ std::optional<Demand> Ledger::demand(const JobRecord& job, std::int64_t now_ms) 
   const bool is_young = job.workers > 0 && is_within_minimum_run(job.gang_since_ms, now_ms);
   const bool can_relocate = job.can_relocate();
   const std::int64_t limit = job.spec->time_limit_ms;
-  const std::int64_t lasts_ms = limit == 0 ? 0 : std::max<std::int64_t>(1, limit - job.ran_before_ms);
+  const std::int64_t lasts_ms = job.lasts_ms();
   const bool restarts = job.restarts_when_resized();
   const std::int64_t left_ms = limit == 0 ? 0 : std::max<std::int64_t>(1, limit - job.run_ms(now_ms));
   const bool is_held = job.retry_at_ms > now_ms;
@@ -234,8 +239,8 @@ std::int64_t Ledger::next_change_ms(const JobRecord& job, std::int64_t now_ms) c
   if (job.started_ms == 0) consider(job.begins_ms());
   if (job.has_promise || !job.broken_promise.empty()) consider(job.deadline_ms + 1);
   if (job.has_promise) {
-    if (job.started_ms == 0) consider(job.latest_start_ms() + 1);
-    if (job.started_ms != 0 && job.workers < job.wanted().min)
+    if (job.awaits_promised_start()) consider(job.latest_start_ms() + 1);
+    if (!job.awaits_promised_start() && job.workers < job.wanted().min)
       consider(job.deadline_ms - static_cast<std::int64_t>(job.spec->time_limit_ms) + job.run_ms(now_ms) + 1);
   }
   if (job.workers > 0) {
@@ -259,11 +264,11 @@ std::optional<std::string> Ledger::find_missed(const JobRecord& job, std::int64_
   if (is_end(job.state) || job.is_deadline_missed || (!job.has_promise && !is_broken)) return std::nullopt;
   if (now_ms > job.deadline_ms) return "it has not ended by its deadline, " + to_time_text(job.deadline_ms);
   if (is_broken) return std::nullopt;
-  if (job.started_ms == 0 && now_ms > job.latest_start_ms())
+  if (job.awaits_promised_start() && now_ms > job.latest_start_ms())
     return "it was promised to start by " + to_time_text(job.starts_by_ms) +
            ", and now it is too late for its time_limit";
   // Nobody else is promised anything as long as it lacks workers.
-  if (job.started_ms == 0 || job.workers >= job.wanted().min) return std::nullopt;
+  if (job.awaits_promised_start() || job.workers >= job.wanted().min) return std::nullopt;
   if (job.crashes_in_a_row > 1) return "it has crashed " + std::to_string(job.crashes_in_a_row) + " times";
   if (now_ms + static_cast<std::int64_t>(job.spec->time_limit_ms) - job.run_ms(now_ms) > job.deadline_ms)
     return "it lacks workers, and now it is too late for what is left of its time_limit";

@@ -83,6 +83,7 @@ JobRecord job_from(const json& from) {
   take("has_promise", job.has_promise);
   take("broken_promise", job.broken_promise);
   take("deadline_missed", job.is_deadline_missed);
+  take("has_to_start_again", job.has_to_start_again);
   // Of a version that wrote all fields it is null where there is none.
   if (from.contains("scaled") && from.at("scaled").is_array())
     job.scaled = WorkerCount{from.at("scaled").at(0), from.at("scaled").at(1)};

@@ -86,6 +86,7 @@ json to_json(const JobRecord& job, json text) {
   add("has_promise", job.has_promise, kNew.has_promise);
   add("broken_promise", job.broken_promise, kNew.broken_promise);
   add("deadline_missed", job.is_deadline_missed, kNew.is_deadline_missed);
+  add("has_to_start_again", job.has_to_start_again, kNew.has_to_start_again);
   return document;
 }
 

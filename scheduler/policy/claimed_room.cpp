@@ -42,9 +42,13 @@ struct GangPlanner::Claimed {
     }
   };
   enum class What { ends, is_old };
+  /// When those are old enough to be taken from that start in this plan: at once, or as late as they may be.
+  /// It must do with both. That one may be taken from is no gain as such: which of its side's workers are
+  /// left at that moment is less certain then.
+  enum class NewAreOld { at_once, late };
 
   Claimed(const GangPlanner& all, const Job& job, std::span<const EarlierPromise> earlier,
-          std::int64_t now_ms);
+          std::int64_t now_ms, NewAreOld when);
 
   const WorkerSize& piece() const { return then.ask.piece; }
   Side& side_of(const Job& other) {
@@ -55,7 +59,7 @@ struct GangPlanner::Claimed {
     return !is_picky(*then.job) || planner.could_hold_any(node, *then.job);
   }
   std::uint64_t workers_of_use(const Job& other) const;
-  void look_at(const Job& other, std::int64_t now_ms);
+  void look_at(const Job& other, std::int64_t now_ms, NewAreOld when);
   void take(const Job& other);
   void count_lost(const Job& other, bool more);
   void end(const Job& other);
@@ -70,6 +74,7 @@ struct GangPlanner::Claimed {
   std::set<const Job*> taken{};
   std::vector<std::tuple<std::int64_t, What, const Job*>> moments{};  ///< in their order
   std::size_t passed = 0;                                             ///< of these
+  bool has_new = false;                                               ///< could be taken once they are old
 };
 
 /// The workers of a job of the same queue above its minimum, which all are there for one with a promise.
@@ -153,14 +158,14 @@ bool GangPlanner::has_claimed_room(const Claimed& claimed) const {
 }
 
 GangPlanner::Claimed::Claimed(const GangPlanner& all, const Job& job, std::span<const EarlierPromise> earlier,
-                              std::int64_t now_ms)
+                              std::int64_t now_ms, NewAreOld when)
     : planner(all),
       then(all.aftermath_of(job)),
       has_extras(may_count_on_extras(job, earlier)),
       first_ms(now_ms) {
-  for (const Job* other : planner.running_) look_at(*other, now_ms);
+  for (const Job* other : planner.running_) look_at(*other, now_ms, when);
   for (const Job* other : planner.touched_) {
-    if (other->started == 0) look_at(*other, now_ms);
+    if (other->started == 0) look_at(*other, now_ms, when);
   }
   for (const EarlierPromise& promise : earlier) {
     planner.hold_back(then, *promise.job);
@@ -176,7 +181,7 @@ std::uint64_t GangPlanner::Claimed::workers_of_use(const Job& other) const {
   return workers;
 }
 
-void GangPlanner::Claimed::look_at(const Job& other, std::int64_t now_ms) {
+void GangPlanner::Claimed::look_at(const Job& other, std::int64_t now_ms, NewAreOld when) {
   const Job& job = *then.job;
   if (&other == &job || other.workers == 0) return;
   if (const auto ends_ms = end_of(other, now_ms); ends_ms > 0)
@@ -189,7 +194,9 @@ void GangPlanner::Claimed::look_at(const Job& other, std::int64_t now_ms) {
   if (!other.demand.preemptible || other.demand.has_promise || !other.has_queue) return;
   // Not sooner though the job is critical: its owner may make it less urgent.
   const bool is_new = other.started == 0;
-  if (!is_new && !other.demand.is_young) return take(other);
+  has_new = has_new || is_new;
+  const bool is_old = is_new ? when == NewAreOld::at_once : !other.demand.is_young;
+  if (is_old) return take(other);
   const std::int64_t old_ms = is_new ? now_ms + kMinimumRunMs : other.demand.young_until_ms;
   if (old_ms > now_ms) moments.emplace_back(old_ms, What::is_old, &other);
 }
@@ -233,13 +240,16 @@ std::optional<std::int64_t> GangPlanner::find_claimed_room(const Job& job, std::
   if (job.queue == TenantTree::kRoot) return std::nullopt;
   const auto earlier = promises_before(job, now_ms);
   if (!earlier) return std::nullopt;
-  Claimed claimed(*this, job, *earlier, now_ms);
-  std::int64_t at_ms = claimed.first_ms;
+  Claimed late(*this, job, *earlier, now_ms, Claimed::NewAreOld::late);
+  std::optional<Claimed> at_once;
+  if (late.has_new) at_once.emplace(*this, job, *earlier, now_ms, Claimed::NewAreOld::at_once);
+  std::int64_t at_ms = late.first_ms;
   while (true) {
-    claimed.go_on_until(at_ms);
-    if (has_claimed_room(claimed)) return at_ms;
-    if (claimed.passed == claimed.moments.size()) return std::nullopt;
-    at_ms = std::get<0>(claimed.moments[claimed.passed]);
+    late.go_on_until(at_ms);
+    if (at_once) at_once->go_on_until(at_ms);
+    if (has_claimed_room(late) && (!at_once || has_claimed_room(*at_once))) return at_ms;
+    if (late.passed == late.moments.size()) return std::nullopt;
+    at_ms = std::get<0>(late.moments[late.passed]);
   }
 }
 
@@ -248,10 +258,14 @@ bool GangPlanner::has_claimed_room_at(const Job& job, std::int64_t at_ms, std::i
   if (job.workers >= job.needed) return true;
   const auto earlier = promises_before(job, now_ms);
   if (!earlier) return false;
-  Claimed claimed(*this, job, *earlier, now_ms);
-  if (claimed.first_ms > at_ms) return false;
-  claimed.go_on_until(at_ms);
-  return has_claimed_room(claimed);
+  for (const auto when : {Claimed::NewAreOld::late, Claimed::NewAreOld::at_once}) {
+    Claimed claimed(*this, job, *earlier, now_ms, when);
+    if (claimed.first_ms > at_ms) return false;
+    claimed.go_on_until(at_ms);
+    if (!has_claimed_room(claimed)) return false;
+    if (!claimed.has_new) break;
+  }
+  return true;
 }
 
 bool GangPlanner::leaves_claimed_room(std::span<const Reservation> reservations, std::int64_t now_ms) const {

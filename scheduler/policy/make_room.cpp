@@ -250,13 +250,14 @@ bool GangPlanner::could_hold_any(std::size_t node, const Job& job) const {
 }
 
 /// The newest worker of the victim without which there may be room for the beneficiary's. One that needs
-/// GPUs, or one node, gains nothing on others, of which there may be many.
+/// GPUs, or one node, gains no room on others, of which there may be many: there it takes one for want of
+/// quota alone, and only where the victim has none that makes room as well.
 const Lease* GangPlanner::newest_of_use(const Job& victim, const Job& beneficiary, const Lack& lack) const {
-  if (!is_picky(beneficiary) || lack.quota) return newest_on_available_node(victim);
+  if (!is_picky(beneficiary) || !lack.room) return newest_on_available_node(victim);
   for (const Lease* lease : victim.live) {
     if (is_available(*lease) && could_hold_any(capacity_.index_of(lease->node), beneficiary)) return lease;
   }
-  return nullptr;
+  return lack.quota ? newest_on_available_node(victim) : nullptr;
 }
 
 /// Takes back the releases without which there is room all the same: those on nodes where it did not help.

@@ -402,6 +402,10 @@ bool GangPlanner::could_shrink(const Job& job, const Job& beneficiary) const {
   if (!job.demand.preemptible || job.workers < job.needed) return false;
   const std::uint32_t missing = beneficiary.needed - beneficiary.workers;
   if (job.demand.will_rest && !has_claim(beneficiary, job, missing)) return false;
+  if (beneficiary.demand.has_promise) {  // of which its moment may not count on any
+    const auto earlier = promises_before(beneficiary, 0);
+    if (!earlier || !may_count_on_extras(beneficiary, *earlier)) return false;
+  }
   if (job.queue == beneficiary.queue) return yields_to(job, beneficiary);
   const auto meeting = tenants_.meet(beneficiary.queue, job.queue);
   const Room one = room_of(job.size, 1);

@@ -5,12 +5,13 @@
 
 namespace ds::scheduler {
 
-TrialJob::TrialJob(Planner& planner, Demand demand) : planner_(planner), demand_(std::move(demand)) {
-  planner_.set_job(demand_.job, demand_, {});
+TrialJob::TrialJob(Planner& planner, Demand demand)
+    : planner_(planner), demand_(std::move(demand)), before_(planner.told(demand_.job)) {
+  planner_.set_job(demand_.job, demand_, before_.leases);
 }
 
 TrialJob::~TrialJob() {
-  planner_.set_job(demand_.job, std::nullopt, {});
+  planner_.set_job(demand_.job, before_.demand, before_.leases);
 }
 
 WhatIf TrialJob::what_if(std::span<const PastUse> past, std::int64_t now_ms) {
@@ -37,9 +38,9 @@ WhatIf TrialJob::what_if(std::span<const PastUse> past, std::int64_t now_ms) {
 /// Some may be shrunk anyway: for others that wait, or because they are better off.
 void TrialJob::count_shrunk(const Plan& with, std::span<const PastUse> past, std::int64_t now_ms,
                             WhatIf& found) {
-  planner_.set_job(demand_.job, std::nullopt, {});
+  planner_.set_job(demand_.job, before_.demand, before_.leases);
   const Plan without = planner_.plan(past, now_ms);
-  planner_.set_job(demand_.job, demand_, {});
+  planner_.set_job(demand_.job, demand_, before_.leases);
   std::map<std::string, std::int64_t> more;
   const auto add = [&](const Plan& plan, std::int64_t sign) {
     for (const Release& release : plan.releases) more[release.job] += sign;

@@ -22,13 +22,15 @@ struct WhatIf {
   bool operator==(const WhatIf&) const = default;
 };
 
-/// A job that a planner knows of while this lives, as if it had been submitted: what it plans meanwhile is
-/// what it would plan then. Afterwards it plans what it would have planned without. One at a time.
+/// A job that a planner knows of while this lives, as if it had been submitted, or resumed: what it plans
+/// meanwhile is what it would plan then. Afterwards it plans what it would have planned without. One at a
+/// time.
 ///
 /// Costs as much as some plans of one event each, whatever there is.
 class TrialJob {
  public:
-  /// `demand.job` is the name of no job. The planner must outlive this, and is told nothing else meanwhile.
+  /// `demand.job` is the name of no job, or of one that has no workers but such as are stopping. The planner
+  /// must outlive this, and is told nothing else meanwhile.
   TrialJob(Planner& planner, Demand demand);
   ~TrialJob();
   TrialJob(const TrialJob&) = delete;
@@ -41,6 +43,7 @@ class TrialJob {
 
   Planner& planner_;
   const Demand demand_;
+  const ToldJob before_;  ///< without it
 };
 
 }  // namespace ds::scheduler

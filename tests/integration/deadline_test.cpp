@@ -69,7 +69,7 @@ TEST_F(Deadlines, AreAcceptedOnlyIfTheyCanBeKeptAndThenAre) {
   EXPECT_NE(cluster_.submit({"events", due}).out.find("is promised"), std::string::npos);
 }
 
-TEST_F(Deadlines, ArePlannedWithTheEarliestAndAPauseSaysThatThePromiseIsGone) {
+TEST_F(Deadlines, ArePlannedWithTheEarliest) {
   const auto file = write("due", "1", "sleep 600", "time_limit: 60s\ndeadline: 1h30m\n");
   Outcome told;
   EXPECT_TRUE(wait_until([&] {  // a head that has just started has nothing to plan with
@@ -81,22 +81,44 @@ TEST_F(Deadlines, ArePlannedWithTheEarliestAndAPauseSaysThatThePromiseIsGone) {
   const auto plan = cluster_.json({"plan", "-f", file.string()});
   ASSERT_TRUE(plan.is_object()) << cluster_.logs();
   EXPECT_LT(plan.at("deadline").at("earliest_ms"), plan.at("deadline").at("deadline_ms")) << plan;
+}
 
-  const auto due = cluster_.submit_job(file);
+TEST_F(Deadlines, AreGivenUpByAPauseAndAskedForAgainByAResume) {
+  const auto due = cluster_.submit_job(write("due", "1", "sleep 600", "time_limit: 60s\ndeadline: 1h30m\n"));
   ASSERT_TRUE(cluster_.wait_for_state(due, "RUNNING")) << cluster_.logs();
   EXPECT_TRUE(cluster_.status(due).at("promise_given_up").is_null());
-  const auto paused = cluster_.submit({"pause", due});
-  EXPECT_EQ(paused.code, 0) << paused.err;
-  EXPECT_NE(paused.err.find("warning: " + due + ": it was paused, so its deadline "), std::string::npos)
-      << paused.err;
-  EXPECT_NE(paused.err.find("submit its file once more"), std::string::npos) << paused.err;
-  EXPECT_TRUE(cluster_.status(due).at("promise_given_up").is_string()) << cluster_.status(due);
+  const auto pause = [&] {
+    const auto paused = cluster_.submit({"pause", due});
+    EXPECT_EQ(paused.code, 0) << paused.err;
+    EXPECT_NE(paused.err.find("warning: " + due + ": it was paused, so its deadline "), std::string::npos)
+        << paused.err;
+    EXPECT_TRUE(cluster_.status(due).at("promise_given_up").is_string()) << cluster_.status(due);
+  };
+  pause();
   EXPECT_NE(cluster_.submit({"events", due}).out.find("is promised no more"), std::string::npos);
   const auto resumed = cluster_.submit({"resume", due});
   EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_EQ(resumed.err, "");
+  EXPECT_NE(resumed.out.find("is promised again: it starts by "), std::string::npos) << resumed.out;
+  kill_head_and_start_another();
+  EXPECT_TRUE(cluster_.status(due).at("deadline_promised").get<bool>()) << cluster_.status(due);
+  EXPECT_TRUE(cluster_.status(due).at("promise_given_up").is_null());
+  ASSERT_TRUE(cluster_.wait_for_state(due, "RUNNING")) << cluster_.logs();
+
+  pause();
+  const auto endless = cluster_.submit_job(write("endless", "4", "sleep 600", ""));
+  ASSERT_TRUE(cluster_.wait_for_state(endless, "RUNNING")) << cluster_.logs();
+  const auto refused = cluster_.submit({"resume", due});
+  EXPECT_EQ(refused.code, 0) << refused.err;
+  EXPECT_NE(refused.err.find("warning: " + due + ": it goes on, and no deadline is promised"),
+            std::string::npos)
+      << refused.err;
+  EXPECT_NE(refused.err.find("have no time_limit: " + endless), std::string::npos) << refused.err;
+  EXPECT_FALSE(cluster_.status(due).at("deadline_promised").get<bool>()) << cluster_.status(due);
   EXPECT_NE(cluster_.submit({"status", due}).out.find("promised no more since it was paused"),
             std::string::npos);
   EXPECT_EQ(cluster_.submit({"cancel", due}).code, 0);
+  EXPECT_EQ(cluster_.submit({"cancel", endless}).code, 0);
 }
 
 TEST_F(Deadlines, ThatCanNoLongerBeKeptAreNotCalledMissedBeforeTheyHavePassed) {
@@ -119,6 +141,23 @@ TEST_F(Deadlines, ThatCanNoLongerBeKeptAreNotCalledMissedBeforeTheyHavePassed) {
             std::string::npos)
       << events;
   EXPECT_EQ(cluster_.submit({"cancel", due}).code, 0);
+}
+
+TEST_F(Deadlines, ThatAreMissedAreSaidToBeSoOnceWithByHowMuch) {
+  const auto due =
+      cluster_.submit_job(write("due", "1", "exit 1", "time_limit: 1s\ndeadline: 33s\nrestart: 20\n"));
+  ASSERT_TRUE(wait_until([&] {
+    const auto now = cluster_.status(due);
+    return now.is_object() && now.at("deadline_missed") == true;
+  })) << cluster_.status(due)
+      << cluster_.logs();
+  EXPECT_EQ(cluster_.submit({"events", due}).out.find("missed its deadline by"), std::string::npos);
+  EXPECT_EQ(cluster_.submit({"cancel", due}).code, 0);
+  kill_head_and_start_another();
+  const auto events = cluster_.submit({"events", due}).out;
+  const auto said = events.find("missed its deadline by ");
+  ASSERT_NE(said, std::string::npos) << events;
+  EXPECT_EQ(events.find("missed its deadline by ", said + 1), std::string::npos) << events;
 }
 
 TEST_F(Deadlines, AmongTenantsHaveTheirQueuesSlotsBackAndNoMoreThanThose) {

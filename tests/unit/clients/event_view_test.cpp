@@ -28,6 +28,8 @@ TEST(EventView, SaysWhenWhatAndWhy) {
             "1970-01-01T00:00:00Z  its deadline can no longer be kept for certain: it has crashed 2 times\n");
   EXPECT_EQ(line(R"({"at_ms":0,"what":"deadline_missed","job":"j-1","why":"it has not ended"})"),
             "1970-01-01T00:00:00Z  its deadline is missed: it has not ended\n");
+  EXPECT_EQ(line(R"({"at_ms":0,"what":"ended_late","job":"j-1","value":"12 s"})"),
+            "1970-01-01T00:00:00Z  missed its deadline by 12 s\n");
   EXPECT_EQ(line(R"({"at_ms":0,"what":"drain","nodes":[{"node":"n-1","workers":0}],"why":"repair"})", true),
             "1970-01-01T00:00:00Z  node n-1: drain: repair\n");
 }

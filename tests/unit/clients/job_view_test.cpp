@@ -200,8 +200,8 @@ TEST(JobView, SaysHowAJobHasEndedAndWhetherItMayBeTriedAgain) {
 }
 
 TEST(JobView, SaysOfAPromiseWhetherItCanBeKept) {
-  json job = json::parse(R"({"deadline_ms":1767229200000,"starts_by_ms":1767225600000,"time_limit_ms":1800000,
-    "deadline_promised":true,"promise_at_risk":false,"started_ms":null})");
+  json job = json::parse(R"({"deadline_ms":1767229200000,"starts_by_ms":1767225600000,
+    "latest_start_ms":1767227400000,"deadline_promised":true,"promise_at_risk":false,"started_ms":null})");
   const auto line = [&](std::int64_t now_ms) {
     const auto text = format_job(job, now_ms, false);
     const auto at = text.find("deadline ");
@@ -217,6 +217,12 @@ TEST(JobView, SaysOfAPromiseWhetherItCanBeKept) {
       line(1767225700000),
       "deadline    2026-01-01T01:00:00Z, promised, and at risk: it was to start by 2026-01-01T00:00:00Z; the "
       "promise is broken if it has not started by 2026-01-01T00:30:00Z");
+  job["promise_at_risk"] = false;
+  job["started_ms"] = 1767220000000;
+  EXPECT_EQ(line(1767225000000), "deadline    2026-01-01T01:00:00Z, promised");
+  job["promised_again"] = true;
+  EXPECT_EQ(line(1767225000000),
+            "deadline    2026-01-01T01:00:00Z, promised; it starts by 2026-01-01T00:00:00Z");
 }
 
 TEST(JobView, SaysOfAPromiseThatIsGoneWhatBecameOfItAndMissedOnlyAfterTheDeadline) {

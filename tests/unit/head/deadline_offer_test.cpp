@@ -25,19 +25,17 @@ class DeadlineOffer : public ::testing::Test {
     submission.text += "time_limit: 10m\ndeadline: " + deadline + "\n";
     Ledger other;
     EXPECT_TRUE(other.apply(event(std::move(submission), kNow)));
-    return *other.find("draft");
+    JobRecord made = *other.find("draft");
+    made.order = ledger_.jobs().size() + 1;  // the newest, as the head makes it
+    return made;
   }
   auto offer(const std::string& deadline, std::optional<std::int64_t> starts_ms) {
     return offer_deadline(draft(deadline), starts_ms, ledger_, kNow);
   }
   std::string refusal(const std::string& deadline, std::optional<std::int64_t> starts_ms) {
     const auto offered = offer(deadline, starts_ms);
-    const auto* refused = std::get_if<gateway::HttpResponse>(&offered);
-    if (refused == nullptr) return "accepted";
-    EXPECT_EQ(refused->status, 409);
-    const auto error = nlohmann::json::parse(refused->body).at("error");
-    EXPECT_EQ(error.at("code"), "unplaceable");
-    return error.at("message").get<std::string>() + " | " + error.at("hint").get<std::string>();
+    const auto* refused = std::get_if<DeadlineRefused>(&offered);
+    return refused == nullptr ? "accepted" : refused->why + " | " + refused->hint;
   }
   void run(const std::string& job, const std::string& more) {
     auto submission = submitted(job);
@@ -70,7 +68,52 @@ TEST_F(DeadlineOffer, NamesTheEarliestThatIsAcceptedForAMinuteFromNow) {
   EXPECT_EQ(refusal(earliest, kNow + 120'000 + kOfferLastsMs), "accepted") << text;
   EXPECT_NE(text.find("may run for 600 s"), std::string::npos) << text;
   const auto starts_by_ms = kNow + 120'000 + kPromiseMarginMs;
-  EXPECT_EQ(to_time_text(earliest_deadline_ms(*draft("11m").spec, starts_by_ms)), earliest);
+  EXPECT_EQ(to_time_text(earliest_deadline_ms(600'000, starts_by_ms)), earliest);
+}
+
+TEST_F(DeadlineOffer, ThatIsRefusedIsAConflictOrIsTriedAgainWhereTheHeadDoesNotKnowYet) {
+  const auto answer = [](bool may_pass) { return to_response({"why", "hint", may_pass}); };
+  EXPECT_EQ(answer(false).status, 409);
+  EXPECT_EQ(answer(true).status, 503);
+  EXPECT_EQ(nlohmann::json::parse(answer(false).body).at("error"),
+            nlohmann::json({{"code", "unplaceable"}, {"message", "why"}, {"hint", "hint"}}));
+  EXPECT_EQ(nlohmann::json::parse(answer(true).body).at("error").at("code"), "unavailable");
+  EXPECT_NE(not_renewed_text({"why", "hint", false}).find("why; hint;"), std::string::npos);
+  EXPECT_NE(not_renewed_text({"why", "hint", true}).find("pause and resume it in some seconds"),
+            std::string::npos);
+}
+
+/// A program begins anew; what trains goes on.
+TEST_F(DeadlineOffer, OfAJobThatHasRunIsByWhatIsLeftOfItsTimeLimit) {
+  auto job = draft(std::to_string(400'000 + kPromiseMarginMs) + "ms");
+  EXPECT_TRUE(std::holds_alternative<DeadlineRefused>(offer_deadline(job, kNow, ledger_, kNow)));
+  job.ran_before_ms = 200'000;
+  EXPECT_TRUE(std::holds_alternative<DeadlinePromised>(offer_deadline(job, kNow, ledger_, kNow)));
+  const auto refused = offer_deadline(job, kNow + 1, ledger_, kNow);
+  ASSERT_TRUE(std::holds_alternative<DeadlineRefused>(refused));
+  EXPECT_NE(std::get<DeadlineRefused>(refused).why.find("may run for 400 s"), std::string::npos);
+  EXPECT_EQ(refuse_hopeless(job, kNow + kPromiseMarginMs), std::nullopt);
+  EXPECT_NE(refuse_hopeless(job, kNow + kPromiseMarginMs + 1), std::nullopt);
+}
+
+TEST_F(DeadlineOffer, OfAJobThatIsResumedIsRefusedWhereItWouldComeBeforeOneThatWasPromisedItsStart) {
+  auto resumed = draft("9h");
+  ASSERT_TRUE(ledger_.apply(event(submitted("first"))));
+  ASSERT_TRUE(ledger_.apply(event(submitted("second"))));
+  ASSERT_TRUE(ledger_.apply(event(DeadlinePromised{"second", kNow + 9000, kNow})));
+  resumed.order = ledger_.find("first")->order;
+  const auto text = [&] {
+    const auto offered = offer_deadline(resumed, kNow, ledger_, kNow);
+    const auto* refused = std::get_if<DeadlineRefused>(&offered);
+    return refused == nullptr ? std::string() : not_renewed_text(*refused);
+  };
+  EXPECT_NE(text().find("job second was promised its start by 2001-09-09T01:46:40Z meanwhile"),
+            std::string::npos)
+      << text();
+  EXPECT_NE(text().find("it goes on, and no deadline is promised"), std::string::npos) << text();
+  ASSERT_TRUE(ledger_.apply(event(LeaseGranted{1, "second", "n", 1, 0})));
+  ASSERT_TRUE(ledger_.apply(event(JobStateChanged{"second", JobState::starting, ""})));
+  EXPECT_EQ(text(), "") << "it has started";
 }
 
 TEST_F(DeadlineOffer, OfAPausedJobIsSaidToBeGoneAndHowAnotherIsHad) {
@@ -79,7 +122,12 @@ TEST_F(DeadlineOffer, OfAPausedJobIsSaidToBeGoneAndHowAnotherIsHad) {
   ASSERT_TRUE(ledger_.apply(event(PauseRequested{"first"})));
   const auto text = given_up_text(*ledger_.find("first"));
   EXPECT_NE(text.find("its deadline 2001-09-09T01:46:40Z is promised no more"), std::string::npos) << text;
-  EXPECT_NE(text.find("submit its file once more"), std::string::npos) << text;
+  EXPECT_NE(text.find("when it is resumed that is asked for again"), std::string::npos) << text;
+  ASSERT_TRUE(ledger_.apply(event(ResumeRequested{"first"})));
+  const auto resumed = given_up_text(*ledger_.find("first"));
+  EXPECT_NE(resumed.find("was not promised again when it was resumed; pause and resume it to ask once more"),
+            std::string::npos)
+      << resumed;
 }
 
 TEST_F(DeadlineOffer, SaysWhyThereIsNone) {
@@ -159,8 +207,8 @@ TEST_F(DeadlineOffer, SaysAmongTenantsWhatGpusItsQueueIsGuaranteed) {
 
 TEST_F(DeadlineOffer, SaysOfADeadlineThatNoClusterCouldKeepWhatIsWrongWithIt) {
   const auto refusal_of = [&](const std::string& deadline) -> std::string {
-    const auto refused = refuse_hopeless(*draft(deadline).spec, kNow);
-    return refused ? nlohmann::json::parse(refused->body).at("error").at("message").get<std::string>() : "";
+    const auto refused = refuse_hopeless(draft(deadline), kNow);
+    return refused ? refused->why : "";
   };
   EXPECT_EQ(refusal_of("2001-09-09T01:46:39Z"), "its deadline 2001-09-09T01:46:39Z has passed");
   EXPECT_EQ(refusal_of("599s"),
@@ -171,7 +219,7 @@ TEST_F(DeadlineOffer, SaysOfADeadlineThatNoClusterCouldKeepWhatIsWrongWithIt) {
 TEST_F(DeadlineOffer, SaysOfAJobThatCannotStartWhyNot) {
   const auto refusal_of = [](const Reason& reason) -> std::string {
     const auto refused = refuse_unfit(std::vector<Reason>{reason});
-    return refused ? nlohmann::json::parse(refused->body).at("error").at("message").get<std::string>() : "";
+    return refused ? refused->why : "";
   };
   EXPECT_EQ(refusal_of({"never_fits", "needs 16 workers", {}}),
             "no deadline can be promised: it needs 16 workers");

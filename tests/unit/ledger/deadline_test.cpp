@@ -126,6 +126,36 @@ TEST_F(DeadlineLedger, IsMissedByAJobThatEndsLateThoughNobodyHasLookedMeanwhile)
   }
 }
 
+TEST_F(DeadlineLedger, SaysOnceByHowMuchAJobWasLateAfterARestartToo) {
+  const auto told = [&] {
+    std::vector<std::string> late;
+    for (const auto& one : ledger_.history_of(job(), std::nullopt).happenings) {
+      if (one.what == "ended_late") late.push_back(one.value);
+    }
+    return late;
+  };
+  for (const bool was_looked_at : {false, true}) {
+    ledger_ = {};
+    SetUp();
+    if (was_looked_at) {
+      ASSERT_TRUE(apply(DeadlineMissed{"a"}, 100'001));
+    }
+    EXPECT_TRUE(told().empty()) << "it goes on";
+    ASSERT_TRUE(apply(JobStateChanged{"a", JobState::failed, "no"}, 111'500));
+    EXPECT_EQ(told(), std::vector<std::string>{"12 s"});
+    EXPECT_EQ(ledger_.history_of(job(), std::nullopt).happenings.back().what, "ended_late");
+    const auto restored = Ledger::restore(ledger_.snapshot());
+    ASSERT_TRUE(restored);
+    ledger_ = *restored;
+    EXPECT_FALSE(apply(JobStateChanged{"a", JobState::failed, "again"}, 120'000));
+    EXPECT_EQ(told(), std::vector<std::string>{"12 s"});
+  }
+  ledger_ = {};
+  SetUp();
+  ASSERT_TRUE(apply(JobStateChanged{"a", JobState::failed, "no"}, 100'000));
+  EXPECT_TRUE(told().empty()) << "it was in time";
+}
+
 /// Versions that knew neither wrote no broken promise, and no starts of heads.
 TEST_F(DeadlineLedger, IsReadOfASnapshotAndAJournalOfAVersionThatTookBrokenForMissed) {
   ASSERT_TRUE(apply(HeadStarted{"0.1.0"}, 3000));
@@ -159,12 +189,50 @@ TEST_F(DeadlineLedger, IsNotMissedByAJobThatWasPausedAndEndsLate) {
   EXPECT_FALSE(job().is_deadline_missed) << "it was promised no more";
 }
 
+/// It has had 1 of its 40 s then.
+TEST_F(DeadlineLedger, APausedJobMayBePromisedItsDeadlineAnewAndWaitsForThatStart) {
+  ASSERT_TRUE(apply(LeaseGranted{1, "a", "n", 1, 0}, 40'000));
+  ASSERT_TRUE(apply(JobStateChanged{"a", JobState::starting, "its workers start"}, 40'000));
+  EXPECT_FALSE(job().awaits_promised_start());
+  ASSERT_TRUE(apply(PauseRequested{"a"}, 41'000));
+  ASSERT_TRUE(apply(LeaseReleasing{1}, 41'000));
+  ASSERT_TRUE(apply(JobStateChanged{"a", JobState::paused, "paused"}, 41'000));
+  ASSERT_TRUE(apply(ResumeRequested{"a"}, 42'000));
+  ASSERT_TRUE(apply(JobStateChanged{"a", JobState::queued, "resumed"}, 42'000));
+  ASSERT_TRUE(apply(DeadlinePromised{"a", 100'000, 55'000}, 42'000));
+  EXPECT_FALSE(apply(DeadlinePromised{"a", 100'000, 55'000}, 42'000));
+  EXPECT_FALSE(job().has_given_promise_up());
+  const auto restored = Ledger::restore(ledger_.snapshot());
+  ASSERT_TRUE(restored);
+  ledger_ = *restored;
+  EXPECT_TRUE(job().awaits_promised_start());
+  EXPECT_TRUE(comes_first(43'000));
+  EXPECT_EQ(job().lasts_ms(), 39'000);
+  EXPECT_EQ(ledger_.next_change_ms(job(), 43'000), 61'001);
+  EXPECT_EQ(ledger_.find_missed(job(), 61'000), std::nullopt) << "it lacks workers, since it waits";
+  EXPECT_NE(ledger_.find_missed(job(), 61'001).value().find("was promised to start by"), std::string::npos);
+  ASSERT_TRUE(apply(LeaseGranted{2, "a", "n", 1, 0}, 50'000));
+  ASSERT_TRUE(apply(JobStateChanged{"a", JobState::starting, "its workers start"}, 50'000));
+  EXPECT_FALSE(job().awaits_promised_start());
+  EXPECT_EQ(ledger_.find_missed(job(), 61'001), std::nullopt);
+  ASSERT_TRUE(apply(LeaseEnded{2}, 51'000));
+  EXPECT_NE(ledger_.find_missed(job(), 100'000).value().find("it lacks workers"), std::string::npos);
+}
+
+TEST_F(DeadlineLedger, AJobThatHasRunIsPromisedNothingUnlessItWasPaused) {
+  ASSERT_TRUE(apply(LeaseGranted{1, "a", "n", 1, 0}, 40'000));
+  ASSERT_TRUE(apply(JobStateChanged{"a", JobState::starting, "its workers start"}, 40'000));
+  ASSERT_TRUE(apply(DeadlineMissed{"a"}, 41'000));
+  ASSERT_TRUE(apply(LeaseEnded{1}, 41'000));
+  EXPECT_FALSE(apply(DeadlinePromised{"a", 100'000, 55'000}, 42'000)) << "its promise is broken";
+}
+
 TEST_F(DeadlineLedger, APromiseEndsWithTheJobAndWhenItsOwnerPausesIt) {
   ASSERT_TRUE(apply(PauseRequested{"a"}));
   EXPECT_TRUE(ledger_.promised().empty());
   EXPECT_TRUE(job().has_given_promise_up());
   ASSERT_TRUE(apply(ResumeRequested{"a"}));
-  EXPECT_TRUE(job().has_given_promise_up()) << "it does not come back";
+  EXPECT_TRUE(job().has_given_promise_up()) << "nobody has promised it again";
   EXPECT_FALSE(comes_first(3000));
   EXPECT_FALSE(job().is_deadline_missed);
 

@@ -291,5 +291,49 @@ TEST_F(DeadlinePromiseAmongTenants, KeepsNoOtherQueueFromWhatThatIsGuaranteed) {
   EXPECT_EQ(cluster_.live("late"), 4U) << text_of(cluster_.plan(), "late");
 }
 
+/// `young` would be no obstacle where it is, but once it is old it counts as one of those of whom nobody
+/// knows which are left, and where.
+TEST_F(DeadlinePromiseAmongTenants, IsKeptHoweverSoonThoseAreOldThatStart) {
+  cluster_.add_node("n1", 2, 2 * kGi);
+  cluster_.add_node("n2", 2, 0);
+  use("version: 1\ntenants: {a: {guaranteed: 2}, b: {guaranteed: 2}, c: {}}\n");
+  for (const char* job : {"brief", "own", "late"}) {
+    const std::uint32_t workers = job == std::string("late") ? 2 : 1;
+    add_limited(job, "a", {workers, workers}).memory_bytes = kGi;
+    if (workers == 1) cluster_.settle();
+  }
+  ASSERT_EQ(promise_to("late"), 10'000);
+  add_limited("young", "b", {2, 2}, 90'000);
+  cluster_.settle();
+  cluster_.end_job("brief");
+  cluster_.now_ms = 5'000;
+  add_limited("borrows", "c", {1, 1}, 90'000).memory_bytes = kGi;
+  cluster_.settle();
+  cluster_.demand("borrows").is_young = true;
+  cluster_.demand("borrows").young_until_ms = 65'000;
+  cluster_.go_on_until(10'000);
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("late"), 2U) << text_of(cluster_.plan(), "late");
+  EXPECT_EQ(cluster_.live("young"), 2U);
+}
+
+/// Though for its quota whoever leaves would do.
+TEST_F(DeadlinePromiseAmongTenants, OfOneNodeTakesFromAnElasticJobTheWorkersThere) {
+  cluster_.add_node("large", 4);
+  use("version: 1\ntenants: {a: {guaranteed: 5, borrowing_limit: 0}}\n");
+  add("elastic", "a", {3, 3});
+  add("rest", "a", {1, 1});
+  cluster_.settle();
+  cluster_.add_node("small", 1);
+  cluster_.demand("elastic").workers = {2, 4};
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live_on("elastic", "small"), 1U) << "its newest";
+  add_limited("late", "a", {2, 2}).placement = PlacementRule::same_node;
+  ASSERT_EQ(promise_to("late"), 0);
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live_on("late", "large"), 2U) << text_of(cluster_.plan(), "late");
+  EXPECT_EQ(cluster_.live("elastic"), 2U);
+}
+
 }  // namespace
 }  // namespace ds::scheduler

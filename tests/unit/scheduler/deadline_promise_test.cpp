@@ -119,6 +119,39 @@ TEST(DeadlinePromise, OfALaterOneCountsTheRoomOnceThatIsBeingMadeForTheEarlier) 
   EXPECT_EQ(promise(cluster, "late"), 101'000);
 }
 
+/// Behind one that needs one node nobody knows which workers leave for that first, so the moment of a later
+/// one counts on none. Then who grows beside it must not count on having to give that back.
+TEST(DeadlinePromise, OfALaterOneIsNotMovedByGrowthThatItDoesNotCountOnHavingBack) {
+  ClusterModel cluster;
+  cluster.add_node("n1", 4);
+  cluster.add_node("n2", 5);
+  const auto add = [&](const std::string& job, std::uint32_t workers, std::int64_t lasts_ms) {
+    cluster.add_job(job, {workers, workers});
+    cluster.demand(job).lasts_ms = lasts_ms;
+  };
+  add("a", 4, 10'000);
+  cluster.settle();
+  add("b", 2, 10'000);
+  add("c", 2, 10'000);
+  add("elastic", 1, 0);
+  cluster.settle();
+  add("early", 4, 20'000);
+  cluster.demand("early").placement = PlacementRule::same_node;
+  ASSERT_EQ(promise(cluster, "early"), 10'000);
+  add("late", 4, 10'000);
+  ASSERT_EQ(promise(cluster, "late"), 10'000);
+  cluster.end_job("b");
+  cluster.now_ms = 5'000;
+  cluster.demand("elastic").workers.max = 2;
+  cluster.settle();
+  add("long", 1, 90'000);
+  cluster.settle();
+  cluster.go_on_until(10'000);
+  cluster.settle();
+  EXPECT_EQ(cluster.live("early"), 4U);
+  EXPECT_EQ(cluster.live("late"), 4U) << text_of(cluster.plan(), "late");
+}
+
 TEST(DeadlinePromise, IsNotGivenBehindOneThatCannotStartJustNow) {
   ClusterModel cluster;
   cluster.add_node("n1", 4);

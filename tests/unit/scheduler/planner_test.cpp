@@ -174,6 +174,30 @@ TEST(TrialJob, PredictsWhatThePlanDoesWhenTheJobIsSubmittedAndLeavesNoTrace) {
   EXPECT_GT(relocated, 5U);
 }
 
+TEST(TrialJob, MayBeOneThatIsPausedWhoseWorkersAreStoppingAndLeavesThoseThere) {
+  ClusterModel cluster;
+  cluster.add_node("n", 2);
+  cluster.add_job("runs", {1, 1});
+  cluster.add_job("paused", {1, 1});
+  cluster.settle();
+  const Demand demand = cluster.demand("paused");
+  std::erase_if(cluster.demands, [](const Demand& one) { return one.job == "paused"; });
+  for (Lease& lease : cluster.leases) lease.releasing = lease.job == "paused";
+  Planner planner;
+  planner.tell_all(cluster.nodes, cluster.leases, cluster.demands);
+  {
+    Demand resumed = demand;
+    resumed.has_promise = true;
+    const TrialJob trial(planner, resumed);
+    EXPECT_EQ(planner.promised_start("paused", 5, {}, 100), 105);
+    EXPECT_EQ(planner.count_releasing(), 1U);
+  }
+  const ToldJob told = planner.told("paused");
+  EXPECT_FALSE(told.demand);
+  EXPECT_EQ(told.leases.size(), 1U);
+  EXPECT_EQ(planner.count_releasing(), 1U);
+}
+
 TEST(Planner, ExplainsThoseJobsThatItIsAskedForAlone) {
   ClusterModel cluster;
   cluster.add_node("node", 2);
