@@ -9,6 +9,7 @@
 #include "actors/serving/metrics_writer.hpp"
 #include "scheduler/policy/queue_use.hpp"
 #include "scheduler/policy/shares.hpp"
+#include "scheduler/spec/queue_index.hpp"
 
 namespace ds::head {
 namespace {
@@ -49,13 +50,13 @@ void write_jobs(MetricsWriter& out, const scheduler::Ledger& ledger, const WaitC
 
 void write_queues(MetricsWriter& out, const scheduler::Ledger& ledger, const TenantTree& tenants,
                   const scheduler::Room& cluster) {
+  const scheduler::QueueIndex index(tenants);
   scheduler::QueueUse use(tenants, cluster);
   for (const auto& [worker, lease] : ledger.leases()) {
     if (lease.role != scheduler::Role::worker) continue;
-    use.add(tenants.find(lease.tenant, lease.queue).value_or(TenantTree::kRoot),
+    use.add(index.find(lease.tenant, lease.queue).value_or(TenantTree::kRoot),
             {lease.slots, lease.memory_bytes, lease.devices.size()});
   }
-  const scheduler::QueueIndex index(tenants);
   const scheduler::Shares shares(tenants, index, {}, cluster);
   const std::size_t first = tenants.has_tenants() ? 1 : 0;
   const auto label = [&](std::size_t i) {

@@ -8,6 +8,7 @@
 #include "actors/head/awaited_nodes.hpp"
 #include "scheduler/policy/planner.hpp"
 #include "scheduler/policy/queue_use.hpp"
+#include "scheduler/spec/queue_index.hpp"
 #include "scheduler/spec/scalars.hpp"
 
 namespace ds::head {
@@ -69,8 +70,9 @@ constexpr const char* kNone = "no deadline can be promised now: ";
 /// Among tenants, where nothing else keeps it from a promise.
 DeadlineRefused refuse_beyond_guarantee(const JobRecord& draft, const Ledger& ledger) {
   const TenantTree& tenants = ledger.tenants();
+  const QueueIndex index(tenants);
   const auto queue_of = [&](const JobRecord& job) {
-    return tenants.find(job.spec->tenant, job.spec->queue).value_or(TenantTree::kRoot);
+    return index.find(job.spec->tenant, job.spec->queue).value_or(TenantTree::kRoot);
   };
   const std::size_t queue = queue_of(draft);
   const std::uint32_t workers = draft.wanted().min;

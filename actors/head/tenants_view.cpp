@@ -10,6 +10,7 @@
 #include "scheduler/ledger/slot_count_json.hpp"
 #include "scheduler/policy/queue_use.hpp"
 #include "scheduler/policy/shares.hpp"
+#include "scheduler/spec/queue_index.hpp"
 
 namespace ds::head {
 namespace {
@@ -19,9 +20,9 @@ using nlohmann::json;
 constexpr std::size_t kMostJobsNamed = 20;
 
 /// What jobs of queues have and wait for that the tenants' file does not name any more.
-json removed_queues_view(const scheduler::TenantTree& tenants, const scheduler::Ledger& ledger,
-                         const std::vector<scheduler::Demand>& demands, const scheduler::Room& cluster,
-                         std::int64_t now_ms) {
+json removed_queues_view(const scheduler::TenantTree& tenants, const scheduler::QueueIndex& index,
+                         const scheduler::Ledger& ledger, const std::vector<scheduler::Demand>& demands,
+                         const scheduler::Room& cluster, std::int64_t now_ms) {
   using scheduler::Room;
   struct Removed {
     Room used;
@@ -31,7 +32,7 @@ json removed_queues_view(const scheduler::TenantTree& tenants, const scheduler::
   };
   std::map<std::pair<std::string, std::string>, Removed> removed;
   const auto find = [&](const auto& one) -> Removed* {
-    if (tenants.find(one.tenant, one.queue)) return nullptr;
+    if (index.find(one.tenant, one.queue)) return nullptr;
     return &removed[{one.tenant, one.queue}];
   };
   for (const auto& [worker, lease] : ledger.leases()) {
@@ -88,10 +89,11 @@ json removed_queues_view(const scheduler::TenantTree& tenants, const scheduler::
 json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger& ledger,
                   const scheduler::Room& cluster, std::int64_t now_ms) {
   using scheduler::TenantTree;
+  const scheduler::QueueIndex index(tenants);
   scheduler::QueueUse use(tenants, cluster);
   const scheduler::QueueUse nothing = use;
   const auto queue_of = [&](const auto& one) {
-    return tenants.find(one.tenant, one.queue).value_or(TenantTree::kRoot);
+    return index.find(one.tenant, one.queue).value_or(TenantTree::kRoot);
   };
   for (const auto& [worker, lease] : ledger.leases()) {
     if (lease.role == scheduler::Role::worker)
@@ -108,7 +110,6 @@ json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger&
   }
   const auto together = tenants.guaranteed_together();
   const auto gpus_together = tenants.guaranteed_gpus_together();
-  const scheduler::QueueIndex index(tenants);
   const scheduler::Shares now(tenants, index, {}, cluster);
   const scheduler::Shares lately(tenants, index, ledger.past_use(now_ms), cluster);
   const auto or_null = [](const auto& limit) { return limit ? json(*limit) : json(nullptr); };
@@ -135,7 +136,7 @@ json tenants_view(const scheduler::TenantTree& tenants, const scheduler::Ledger&
          {"running", jobs[i].first},
          {"waiting", jobs[i].second}});
   }
-  for (auto& removed : removed_queues_view(tenants, ledger, demands, cluster, now_ms))
+  for (auto& removed : removed_queues_view(tenants, index, ledger, demands, cluster, now_ms))
     list.push_back(std::move(removed));
   for (json& queue : list) {
     queue["guaranteed_together"] = together;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "scheduler/policy/queue_use.hpp"
+#include "scheduler/spec/queue_index.hpp"
 
 namespace ds::scheduler {
 namespace {
@@ -15,10 +16,10 @@ std::string too_much(const Lease& lease, const std::string& taken, const std::st
 }
 
 /// By all workers; a lending limit keeps slots free that nobody passes here.
-QueueUse count_use(const Ledger& ledger, const TenantTree& tenants) {
+QueueUse count_use(const Ledger& ledger, const TenantTree& tenants, const QueueIndex& index) {
   QueueUse use(tenants, std::nullopt);
   for (const auto& [names, one] : ledger.uses()) {
-    const auto queue = tenants.find(names.first, names.second);
+    const auto queue = index.find(names.first, names.second);
     if (queue) use.add(*queue, {one.slots_now, one.memory_now, one.gpus_now});
   }
   return use;
@@ -27,7 +28,7 @@ QueueUse count_use(const Ledger& ledger, const TenantTree& tenants) {
 }  // namespace
 
 bool is_quota_passed(const Ledger& ledger, const TenantTree& tenants) {
-  const QueueUse use = count_use(ledger, tenants);
+  const QueueUse use = count_use(ledger, tenants, QueueIndex(tenants));
   for (std::size_t queue = 1; queue < tenants.queues.size(); ++queue) {
     const auto most = tenants[queue].most();
     const auto& most_gpus = tenants[queue].gpu_limit;
@@ -55,10 +56,11 @@ std::optional<std::string> find_wrong_grant(const Ledger& ledger, std::span<cons
                       "bytes of memory");
   }
   if (queues.empty() || !tenants.has_tenants()) return std::nullopt;
-  const QueueUse use = count_use(ledger, tenants);
+  const QueueIndex index(tenants);
+  const QueueUse use = count_use(ledger, tenants, index);
   for (const auto& [names, has_gpus] : queues) {
     const auto& [tenant, name] = names;
-    const auto queue = tenants.find(tenant, name);
+    const auto queue = index.find(tenant, name);
     if (!queue)
       return "a worker was granted to queue " + name + " of tenant " + tenant + ", which is not known";
     if (const auto limit = use.find_limit(*queue, {})) {

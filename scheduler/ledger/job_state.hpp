@@ -5,7 +5,7 @@
 
 namespace ds::scheduler {
 
-/// Where a job stands. The diagram is in `scheduler/README.md`.
+/// Where a job stands. The diagram is in `scheduler/STATES.md`.
 enum class JobState {
   queued,     ///< waits for its gang's slots
   starting,   ///< slots are leased, workers start and form the first generation

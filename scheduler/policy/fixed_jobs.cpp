@@ -32,6 +32,8 @@ void GangPlanner::count_worker(Job& job, bool more) {
   if (!more && job.workers-- == job.needed) count_minimum(job, false);
   const std::uint32_t after = fixed_workers(job, job.workers);
   count_fixed(job, std::max(before, after) - std::min(before, after), after > before);
+  if (job.started == 0 || job.started >= job.needed || !could_yield(job)) return;
+  job.workers > 0 && job.workers < job.needed ? void(yielding_.insert(&job)) : void(yielding_.erase(&job));
 }
 
 /// Beside the room of `count` more workers, which is kept for the job.

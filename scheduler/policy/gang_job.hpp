@@ -62,6 +62,7 @@ struct GangJob {
 
   /// The larger first, then in the order of submission; the order of ids decides between equals.
   struct ByPriority {
+    using is_transparent = void;
     bool operator()(const GangJob* a, const GangJob* b) const {
       return std::tie(b->demand.priority, a->demand.order, a->demand.job) <
              std::tie(a->demand.priority, b->demand.order, b->demand.job);
@@ -148,6 +149,11 @@ inline GangJob::GrowthRank growth_rank(const GangJob& job) {
 
 inline GangJob::ShrinkRank shrink_rank(const GangJob& job) {
   return {-job.loss, job.workers, job.demand.order, job.demand.job};
+}
+
+/// Whether others may be given its workers while it lacks some of its minimum.
+inline bool could_yield(const GangJob& job) {
+  return !job.demand.works_with_fewer && !job.demand.has_promise;
 }
 
 /// Whether it may preempt the other, of its queue.

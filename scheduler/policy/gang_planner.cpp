@@ -265,6 +265,7 @@ void GangPlanner::enter(Job& job) {
   if (job.workers < job.needed) {
     job.is_pending ? short_[job.queue].insert(&job) : impossible_.insert(&job);
     if (job.workers > 0) stalled_.insert(&job);
+    if (job.workers > 0 && could_yield(job)) yielding_.insert(&job);
     if (job.workers > 0 && job.is_pending) partial_[job.queue].insert(&job);
     if (job.workers == 0 && job.is_pending) unstarted_[job.queue][shape_of(job)].insert(&job);
   } else if (job.growth.workers > 0) {
@@ -286,6 +287,7 @@ void GangPlanner::leave(Job& job) {
   needs_.remove(job);
   for (Jobs* jobs : {&running_, &stalled_, &impossible_, &slowed_, &short_[job.queue], &partial_[job.queue]})
     jobs->erase(&job);
+  yielding_.erase(&job);
   guarantees_.remove(job);
   ending_.erase(&job);
   likely_ending_.erase(&job);

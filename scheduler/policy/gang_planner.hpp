@@ -471,9 +471,10 @@ class GangPlanner {
   /// When the plan began: jobs with live workers, gangs that lacked some of theirs, jobs that lacked some and
   /// were not pending.
   Jobs running_, stalled_, impossible_, slowed_;
-  std::vector<Jobs> short_, partial_;       ///< by queue
-  std::vector<Job::ByShape> unstarted_;     ///< by queue
-  std::set<Job*, Job::EndsBefore> ending_;  ///< jobs with live workers that end at a known moment
+  std::set<Job*, Job::ByPriority> yielding_;  ///< stalled ones that could be taken from now
+  std::vector<Jobs> short_, partial_;         ///< by queue
+  std::vector<Job::ByShape> unstarted_;       ///< by queue
+  std::set<Job*, Job::EndsBefore> ending_;    ///< jobs with live workers that end at a known moment
   std::set<Job*, Job::LikelyEndsBefore> likely_ending_;  ///< and those that are likely to at some moment
   std::vector<Job::Growable> growable_;                  ///< by queue
   /// By queue: jobs that could lose a worker, by group; and all of theirs.

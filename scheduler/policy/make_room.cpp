@@ -1,5 +1,6 @@
 // What may be taken from others for a job that waits.
 #include <algorithm>
+#include <ranges>
 #include <tuple>
 
 #include "scheduler/policy/gang_planner.hpp"
@@ -64,9 +65,7 @@ bool GangPlanner::lack_the_same_room(const Job& first, const Job& second) const 
   if (first.queue != second.queue || first.size != second.size || claim(first) != claim(second)) return false;
   if (is_together(first) || is_together(second)) return false;
   if (can_place(first, 1) || !lacks_slots(first, 1)) return false;
-  const Job::ByPriority comes_before;
-  return std::ranges::all_of(
-      stalled_, [&](const Job* gang) { return comes_before(&first, gang) == comes_before(&second, gang); });
+  return yielding_.upper_bound(&first) == yielding_.upper_bound(&second);  // none between them
 }
 
 /// Counts what was reserved as that which it grows by.
@@ -108,16 +107,17 @@ bool GangPlanner::finish(Job& job, std::uint32_t count, Taken& taken, const std:
 /// after the beneficiary's or never. If such gangs kept their workers, two of them could wait for each other
 /// for ever.
 bool GangPlanner::is_stalled_before(const Job& job, const Job& beneficiary) const {
-  if (job.workers == 0 || job.workers >= job.needed) return false;
-  if (job.demand.works_with_fewer || job.demand.has_promise) return false;
-  if (!job.demand.held && can_place(job, job.needed - job.workers) &&
-      !find_limit(job, job.needed - job.workers))
-    return false;  // refilled at once
+  if (job.workers == 0 || job.workers >= job.needed || !could_yield(job)) return false;
   // By what doesn't change with what they hold: else they could take it from each other in turn.
   const bool is_after = job.guaranteed_levels != beneficiary.guaranteed_levels
                             ? job.guaranteed_levels < beneficiary.guaranteed_levels
                             : Job::ByPriority()(&beneficiary, &job);  // nor by a promise, which is for later
-  return is_after || !is_feasible(job) || !is_allowed(job);
+  // Of one that is pending this is known, as long as nothing was taken from it: no nodes are counted.
+  const bool is_as_begun = job.is_pending && !job.is_touched;
+  if (!is_after && (is_as_begun || (is_feasible(job) && is_allowed(job)))) return false;
+  const bool is_refilled_at_once = !job.demand.held && can_place(job, job.needed - job.workers) &&
+                                   !find_limit(job, job.needed - job.workers);
+  return !is_refilled_at_once;
 }
 
 bool GangPlanner::may_shrink(const Job& job, const Job& beneficiary, std::uint32_t count) const {
@@ -228,13 +228,12 @@ GangPlanner::Job* GangPlanner::choose_giver(const Job& beneficiary, const Lack& 
 /// The stalled gang of the lowest rank; else a job that may be shrunk.
 template <class MayShrink>
 GangPlanner::Job* GangPlanner::choose_victim(const Job& beneficiary, const Lack& lack, MayShrink may_take) {
-  Job* stalled = nullptr;
-  for (Job* job : stalled_) {
-    if (job != &beneficiary && helps(*job, lack) && newest_of_use(*job, beneficiary, lack) != nullptr &&
-        is_stalled_before(*job, beneficiary))
-      stalled = job;
+  for (Job* job : yielding_ | std::views::reverse) {
+    if (job != &beneficiary && helps(*job, lack) && is_stalled_before(*job, beneficiary) &&
+        newest_of_use(*job, beneficiary, lack) != nullptr)
+      return job;
   }
-  return stalled != nullptr ? stalled : choose_richest(beneficiary, lack, may_take);
+  return choose_richest(beneficiary, lack, may_take);
 }
 
 const Lease* GangPlanner::newest_on_available_node(const Job& job) const {

@@ -13,6 +13,7 @@
 
 #include "scheduler/policy/growth.hpp"
 #include "scheduler/policy/queue_use.hpp"
+#include "scheduler/spec/queue_index.hpp"
 
 namespace ds::scheduler {
 namespace {
@@ -105,14 +106,15 @@ class OverQuota {
         givers_of_gpus_(tenants) {
     for (std::size_t queue = 1; queue < tenants.queues.size(); ++queue)
       children_[tenants[queue].parent].push_back(queue);
+    const QueueIndex index(tenants);
     for (const Demand& demand : demands) {
-      const auto queue = tenants.find(demand.tenant, demand.queue);
+      const auto queue = index.find(demand.tenant, demand.queue);
       if (queue && demand.preemptible)
         holders_[demand.job] = {&demand, *queue, {}, std::max(1U, demand.workers.min)};
     }
     for (Lease& lease : leases) {
       if (lease.role != Role::worker || lease.releasing) continue;
-      const auto queue = tenants.find(lease.tenant, lease.queue);
+      const auto queue = index.find(lease.tenant, lease.queue);
       if (!queue) continue;
       use_.add(*queue, room_of(lease));
       const auto holder = holders_.find(lease.job);
