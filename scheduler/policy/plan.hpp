@@ -362,13 +362,12 @@ struct Plan {
 /// what comes of it the next plans are asked themselves (`serve_lastingly`), with those gone that are
 /// releasing. By one of them that job starts, or the list of the running jobs' ranks, the highest first, has
 /// become greater in lexical order than before. Else others are tried in their place, and where that is in
-/// vain, too, that job preempts nobody. It keeps back its own queue, not others', and if it is not preemptible
-/// those like it alone, and waits for what it would wait for with those gone. So with no change from outside
-/// each preemption leads to a greater list (who starts is of higher rank than who left), and there are finitely
-/// many such
-/// lists. Whoever starts behind another preempts nobody and only makes the list longer, and so greater; and
-/// it takes no room that has been made for one that preempts, since nothing starts behind that one before it
-/// has started.
+/// vain, too, that job preempts nobody. It keeps back its own queue, not others', and if it is not
+/// preemptible those like it alone, and waits for what it would wait for with those gone. So with no change
+/// from outside each preemption leads to a greater list (who starts is of higher rank than who left), and
+/// there are finitely many such lists. Whoever starts behind another preempts nobody and only makes the list
+/// longer, and so greater; and it takes no room that has been made for one that preempts, since nothing
+/// starts behind that one before it has started.
 ///
 /// A job with fewer live workers than its minimum (after a loss) keeps them and is refilled, whole or not at
 /// all, in its turn and before any other grows; those ahead of it do not keep it back, since they may wait
