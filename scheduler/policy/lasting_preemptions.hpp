@@ -35,14 +35,15 @@ struct InVain {
 };
 
 /// Begins a plan: serves minimums, and starts what may be behind those that wait. Among tenants nobody is
-/// preempted for a job if by the next plan, with all gone that is releasing, neither that job starts nor one
-/// of higher rank than those who were preempted: whose turn it is depends on what others have, and so on who
-/// was preempted, and they would come back. So each preemption leads to a start by which the ranks of those
-/// that run are greater than before, see `plan_jobs`. Those with a promise are not asked: they come first
-/// anyway.
+/// preempted for a job if by the next plans, with all gone that is releasing, neither that job starts nor the
+/// ranks of those that run become greater than they were, the highest first, see `plan_jobs`: whose turn it
+/// is depends on what others have, and so on who was preempted, and they would come back. Where it was in
+/// vain others are tried; where all are, the job preempts nobody. Those with a promise are not asked: they
+/// come first anyway.
 ///
-/// Costs a plan; where anybody is preempted three, and two more for each time that somebody is found to whom
-/// that would be no use. `is_asked`: as in `Planning`. The plan is not ended.
+/// Costs a plan; where anybody is preempted three, or some more where others shrink, or are preempted, before
+/// somebody starts; and as many again for each time that it is found to be in vain. `is_asked`: as in
+/// `Planning`. The plan is not ended.
 std::unique_ptr<Planning> serve_lastingly(GangPlanner& planner, const TenantTree& tenants,
                                           std::span<const PastUse> past, std::int64_t now_ms,
                                           bool is_asked = false);

@@ -358,15 +358,16 @@ struct Plan {
 /// many, and they stay. Who is preempted is of lower rank than for whom: from another queue it has fewer
 /// levels, in the queue no more levels and a lower priority. Without tenants it does not come back before the
 /// other has started, for turns go by priority (to a promise first: who has one is not preempted). Among
-/// tenants turns go by what queues have, too, and so by who was preempted. So nobody is preempted in vain: by
-/// the next plan, with those gone, the job starts that it was done for, or one does of higher rank than they
-/// had, which that plan itself is asked (`serve_lastingly`). Else that job preempts nobody. It keeps back its
-/// own queue, not others', and if it is not preemptible those like it alone, and waits for what it would wait
-/// for with those gone. So with no change from outside each preemption makes the list of the running jobs'
-/// ranks, the highest first, greater in lexical order by the next plan, and there are finitely many such
-/// lists. Whoever starts behind another preempts nobody and only makes the list longer, and so greater; and
-/// it takes no room that has been made for one that preempts, since nothing starts behind that one before it
-/// has started.
+/// tenants turns go by what queues have, too, and so by who was preempted. So nobody is preempted in vain:
+/// what comes of it the next plans are asked themselves (`serve_lastingly`), with those gone that are
+/// releasing. By one of them that job starts, or the list of the running jobs' ranks, the highest first, has
+/// become greater in lexical order than before. Else others are tried in their place, and where that is in
+/// vain, too, that job preempts nobody. It keeps back its own queue, not others', and if it is not
+/// preemptible those like it alone, and waits for what it would wait for with those gone. So with no change
+/// from outside each preemption leads to a greater list (who starts is of higher rank than who left), and
+/// there are finitely many such lists. Whoever starts behind another preempts nobody and only makes the list
+/// longer, and so greater; and it takes no room that has been made for one that preempts, since nothing
+/// starts behind that one before it has started.
 ///
 /// A job with fewer live workers than its minimum (after a loss) keeps them and is refilled, whole or not at
 /// all, in its turn and before any other grows; those ahead of it do not keep it back, since they may wait

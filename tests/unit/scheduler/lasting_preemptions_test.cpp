@@ -97,6 +97,23 @@ TEST_F(LastingPreemptions, AreMadeWhereAnotherOfHigherRankStartsFirst) {
   EXPECT_EQ(cluster_.live("sister"), 4U) << "it grows into what is left";
 }
 
+/// With `other` gone it is `sister`'s turn before `guaranteed`'s, and room has to be made for it first: by
+/// shrinking `elastic`. Then `guaranteed` has the rest of what that can spare.
+TEST_F(LastingPreemptions, AreMadeWhereWhoStartsFirstHasOthersShrunkForIt) {
+  use("tenants: {a: {guaranteed: 5, weight: 3, queues: {x: {guaranteed: 4, weight: 2, queues: "
+      "{p: {guaranteed: 1}, q: {guaranteed: 3}}}, y: {guaranteed: 1, weight: 3}}}, "
+      "b: {guaranteed: 6, weight: 3}, c: {weight: 3}}");
+  cluster_.add_node("n", 11);
+  add_on({"n", "n", "n", "n"}, "of_b", "b", "default", {4, 4}).priority = kHighPriority;
+  add_on({"n", "n", "n", "n", "n"}, "elastic", "a", "x/q", {2, 5}).priority = kLowPriority;
+  add_on({"n"}, "other", "c", "default", {1, 1});
+  add("sister", "a", "y", {3, 3});
+  add("guaranteed", "b", {2, 2}, kHighPriority);
+  ASSERT_LT(cluster_.settle(20), 20);
+  EXPECT_EQ(cluster_.live("sister"), 3U);
+  EXPECT_EQ(cluster_.live("guaranteed"), 2U);
+}
+
 /// Nested queues and another tenant, three jobs of every size, queue and priority, preemptible or not, some
 /// of which run before: all come to rest.
 TEST_F(LastingPreemptions, NoSmallClusterWithJobsThatAreNotPreemptiblePreemptsInCircles) {
