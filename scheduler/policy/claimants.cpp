@@ -53,20 +53,25 @@ std::vector<const GangPlanner::Job*> GangPlanner::not_yet_guaranteed(std::size_t
 }
 
 std::vector<const GangPlanner::Job*> GangPlanner::claimants_elsewhere(const Job& job, bool is_behind) const {
-  std::map<std::size_t, std::vector<const Job*>> others;  // by what is above them where they meet the job
+  // By what is above them where they meet the job: of those whose guarantee matters to it two, as some of
+  // these say it of every claimant but that one, or (who runs) of all outside its own queue.
+  std::map<std::size_t, std::vector<const Job*>> others;
+  const auto note = [&](const Job* one, std::size_t side) {
+    auto& some = others[side];
+    if (some.empty() || (some.size() == 1 && (is_behind || some.front()->queue != one->queue)))
+      some.push_back(one);
+  };
   if (is_behind) {
     for (std::size_t leaf = 0; leaf < tenants_.queues.size(); ++leaf) {
       if (leaf == job.queue) continue;
-      for (const Job* one : not_yet_guaranteed(leaf))
-        others[tenants_.meet(job.queue, leaf).b_side].push_back(one);
+      for (const Job* one : not_yet_guaranteed(leaf)) note(one, tenants_.meet(job.queue, leaf).b_side);
     }
-  } else {
+  } else if (job.guaranteed_levels > 0) {
     for (const Job* one : running_) {
+      if (one->queue == job.queue || one->guaranteed_levels == 0 || !one->demand.preemptible) continue;
       const auto meeting = tenants_.meet(job.queue, one->queue);
       const std::size_t depth = tenants_[meeting.at].depth;
-      const bool is_kept_by_guarantee = job.guaranteed_levels > depth && one->guaranteed_levels > depth;
-      if (one->queue != job.queue && is_kept_by_guarantee && one->demand.preemptible)
-        others[meeting.b_side].push_back(one);
+      if (job.guaranteed_levels > depth && one->guaranteed_levels > depth) note(one, meeting.b_side);
     }
   }
   std::vector<const Job*> found;
@@ -75,7 +80,7 @@ std::vector<const GangPlanner::Job*> GangPlanner::claimants_elsewhere(const Job&
     if (leaf == job.queue || side == others.end()) continue;
     for (const Job* claimant : guarantees_.line(leaf)) {
       const bool matters = std::ranges::any_of(
-          side->second, [&](const Job* one) { return one != claimant && (is_behind || one->queue != leaf); });
+          side->second, [&](const Job* one) { return is_behind ? one != claimant : one->queue != leaf; });
       if (matters && claimant->workers < claimant->needed) found.push_back(claimant);
       if (claimant == guarantees_.first_beyond(leaf)) break;
     }
