@@ -95,8 +95,7 @@ class GangPlanner {
   const Jobs& slowed() const { return slowed_; }
   const Job* find(const std::string& job) const;
 
-  /// The queue whose limit `count` more workers would pass, once all that is releasing is gone; none: they
-  /// are allowed.
+  /// The queue whose limit so many more workers would pass once all is gone that is releasing; none: allowed.
   std::optional<std::size_t> find_limit(const Job& job, std::uint32_t count) const;
   std::vector<QueueUse::Limit> find_limits(const Job& job, std::uint32_t count) const {
     return use_later_.find_limits(job.queue, room_of(job.size, count));
@@ -235,12 +234,10 @@ class GangPlanner {
   /// Of available nodes.
   const Room& total() const { return empty_nodes_.total(); }
 
-  /// Without whom the job might be within what a queue above it is guaranteed, and have its turn sooner; the
-  /// first few.
+  /// The first few without whom the job might be within what a queue above it is guaranteed, and come sooner.
   std::vector<std::string> claimants_before(const Job& job) const;
-  /// Jobs of other queues that wait, and without which others there would be within what queues are
-  /// guaranteed that are not (`is_behind`: so their turn could come first), or not within it that are (else:
-  /// so the job could preempt them). Costs what is guaranteed and what runs.
+  /// Jobs that wait in other queues, without which others there would be within what is guaranteed that are
+  /// not (`is_behind`: their turn could come first), or not that are (else: the job could preempt them).
   std::vector<const Job*> claimants_elsewhere(const Job& job, bool is_behind) const;
   /// Of a limit that the job would pass by what it lacks.
   QuotaFacts quota_of(const Job& job, const QueueUse::Limit& limit) const {
@@ -386,9 +383,8 @@ class GangPlanner {
   QuotaFacts quota_of(const Job& job, const QueueUse::Limit& limit, const QueueUse& use,
                       std::uint32_t count) const;
 
+  // Who holds the room that a job waits for (in_the_way.cpp), or comes first (claimants.cpp).
   std::vector<const Job*> not_yet_guaranteed(std::size_t leaf) const;
-
-  // Who holds the room that a job waits for (in_the_way.cpp).
   struct Obstacle;
   bool depends_on_all(const Job& job) const;
   void take_in_thought(const Job& job, Obstacle& obstacle, Aftermath& then) const;
