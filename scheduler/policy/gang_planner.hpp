@@ -84,8 +84,7 @@ class GangPlanner {
   /// Jobs that lacked some and are not pending.
   const Jobs& impossible() const { return impossible_; }
   bool has_partial_gangs() const { return !stalled_.empty(); }
-  /// Whether anybody is preempted in this plan so far.
-  bool preempts_any() const { return !preemptions_.empty(); }
+  bool preempts_any() const { return !preemptions_.empty(); }  ///< in this plan so far
   /// Jobs of a queue that had their minimum and a size that is worth growing to when the plan began, by size
   /// of worker.
   const Job::Growable& growable_of(std::size_t queue) const { return growable_[queue]; }
