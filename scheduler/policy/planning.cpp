@@ -184,12 +184,16 @@ void Planning::serve_minimum(Job& job) {
       is_in_the_way = !planner_.leaves_claimed_room(reservations_, now_ms_);
       return !is_in_the_way;
     };
+    const bool preempts_nobody = in_vain_.nobody_for.contains(job.demand.job);
     const auto* tried = in_vain_.find(job);
     RoomConditions conditions{.may_preempt = in_vain_.may_preempt(job)};
     if (tried != nullptr) conditions.spared = &tried->spared;
     if (is_bound) conditions.may_stay = leaves_claims;
+    const std::size_t changed = planner_.touched().size();
     const auto made = planner_.make_room(job, missing, now_ms_, conditions);
-    if ((tried != nullptr || !conditions.may_preempt) && !made.is_coming) {
+    if (preempts_nobody && !made.is_coming)
+      changed_before_vain_turns_ = std::min(changed_before_vain_turns_, changed);
+    if ((tried != nullptr || preempts_nobody) && !made.is_coming) {
       if (tried != nullptr) facts.instead = tried->why;
       return wait_in_vain(job, missing, std::move(facts));
     }

@@ -33,7 +33,7 @@ class Planning {
   using Job = GangPlanner::Job;
 
   /// `is_asked`: `explain` is to say exactly who is in the way, which costs as much as there are jobs.
-  /// `in_vain`: those that preempt nobody.
+  /// `in_vain`: for whom nobody is preempted, or not everybody.
   Planning(GangPlanner& planner, const TenantTree& tenants, std::span<const PastUse> past,
            std::int64_t now_ms, bool is_asked = false, const InVain& in_vain = {});
 
@@ -56,6 +56,9 @@ class Planning {
   std::vector<SizeChange> grow(const std::set<std::string>* except = nullptr);
   /// Takes out of a plan that `grow` has led to what one would have that will have more soon.
   void put_off_partial_growth(Plan& plan);
+  /// How many jobs had changed when first one had its turn and waited for whom nobody is preempted.
+  std::size_t changed_before_vain_turns() const { return changed_before_vain_turns_; }
+  static constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
   /// Whether a job waits whose turn came.
   bool has_waiting() const { return !told_.empty(); }
   /// Whether a job has its minimum now that had not when the plan began.
@@ -177,6 +180,7 @@ class Planning {
   const std::int64_t now_ms_;
   const bool is_asked_;
   const InVain in_vain_;
+  std::size_t changed_before_vain_turns_ = kNone;
   WaitingLine line_;
   std::vector<Cursor> cursors_;  ///< by queue
   std::vector<Job*> waiting_for_slots_;

@@ -80,6 +80,42 @@ TEST_F(LastingPreemptions, NobodyIsPreemptedForOneThatWouldBeBehindAnotherThen) 
   EXPECT_EQ(cluster_.live("urgent"), 1U);
 }
 
+/// The same with many that could be preempted, each in vain, while in a queue of another tenant `high` may
+/// preempt `low`: neither does that count for `urgent`, nor is it kept from it.
+TEST_F(LastingPreemptions, WhatIsInVainForOneIsNothingToOthers) {
+  for (const int count : {3, 4, 7, 8, 11, 20}) {
+    cluster_ = {};
+    use("tenants: {a: {guaranteed: 1, lending_limit: 0}, b: {guaranteed: 2}, g: {guaranteed: " +
+        std::to_string(count - 3) +
+        "}, c: {queues: {x: {guaranteed: 2, weight: 2}, y: {guaranteed: 1, weight: " +
+        std::to_string(count - 0.5) + "}}}, d: {weight: 0.01}, e: {}}");
+    cluster_.add_gpu_node("n0", 1, 1, "A100");
+    cluster_.add_gpu_node("n1", static_cast<std::uint32_t>(count + 1), 1, "A100");
+    cluster_.add_node("n2", 2);
+    add("claims", "c", "x", {3, 3}).preemptible = false;
+    Demand& first = add("first", "c", "y", {2, 2}, kHighPriority);
+    first.preemptible = false;
+    first.gpus = 1;
+    add_on({"n2", "n2"}, "runs", "c", "x", {2, 2}).preemptible = false;
+    add_on({"n0"}, "of_b", "b", "default", {1, 1}).lasts_ms = 90'000;
+    for (int i = 0; i < count; ++i)
+      add_on({"n1"}, "short" + std::to_string(i), "c", "y", {1, 1}).lasts_ms = 60'000;
+    cluster_.tell_ends();
+    ASSERT_LT(cluster_.settle(20), 20) << count;
+    cluster_.add_node("n3", 1);
+    add_on({"n3"}, "low", "d", "default", {1, 1}).priority = kLowPriority;
+    add("urgent", "c", "y", {1, 1}, kHighPriority).gpus = 1;
+    add("high", "d", "default", {1, 1}, kHighPriority);
+    ASSERT_LT(cluster_.settle(20), 20) << count;
+    EXPECT_EQ(cluster_.live("high"), 1U) << count;
+    EXPECT_EQ(cluster_.live("urgent"), 0U) << count;
+    const auto blockers = blockers_of("urgent");
+    EXPECT_NE(std::ranges::find(blockers, "first"), blockers.end()) << count;
+    const std::string text = testing::text_of(cluster_.plan(), "urgent");
+    EXPECT_EQ(text.find("would wait all the same if short"), 0U) << text;
+  }
+}
+
 /// What the first who is preempted leaves `sister` has, whose turn comes before then: it is of higher rank
 /// than who had it, so that was not in vain, and `guaranteed` has its slots from the other one after it.
 TEST_F(LastingPreemptions, AreMadeWhereAnotherOfHigherRankStartsFirst) {
