@@ -6,6 +6,18 @@
 #include "scheduler/policy/gang_planner.hpp"
 
 namespace ds::scheduler {
+namespace {
+
+/// Whether it could be within what a queue above it is guaranteed, and is not.
+bool lacks_guarantee(const TenantTree& tenants, const QueueUse& use_nothing, const GangJob& job) {
+  for (std::size_t queue = job.queue; queue != TenantTree::kRoot; queue = tenants[queue].parent) {
+    if (job.guaranteed_levels >= tenants[queue].depth) continue;
+    if (use_nothing.fits_guarantee(queue, room_of(job.size, job.needed))) return true;
+  }
+  return false;
+}
+
+}  // namespace
 
 /// They come first, or have of it what their own queue is guaranteed.
 std::vector<std::string> GangPlanner::claimants_before(const Job& job) const {
@@ -39,10 +51,7 @@ std::vector<std::string> GangPlanner::claimants_before(const Job& job) const {
 std::vector<const GangPlanner::Job*> GangPlanner::not_yet_guaranteed(std::size_t leaf) const {
   std::vector<const Job*> found;
   const auto look_at = [&](const Job* job) {
-    for (std::size_t queue = leaf; queue != TenantTree::kRoot; queue = tenants_[queue].parent) {
-      if (job->workers >= job->needed || job->guaranteed_levels >= tenants_[queue].depth) continue;
-      if (use_nothing_.fits_guarantee(queue, room_of(job->size, job->needed))) return found.push_back(job);
-    }
+    if (job->workers < job->needed && lacks_guarantee(tenants_, use_nothing_, *job)) found.push_back(job);
   };
   for (const auto& [shape, jobs] : unstarted_[leaf]) {
     for (auto last = jobs.end(); last != jobs.begin() && std::distance(last, jobs.end()) < 2;)
@@ -65,6 +74,10 @@ std::vector<const GangPlanner::Job*> GangPlanner::claimants_elsewhere(const Job&
     for (std::size_t leaf = 0; leaf < tenants_.queues.size(); ++leaf) {
       if (leaf == job.queue) continue;
       for (const Job* one : not_yet_guaranteed(leaf)) note(one, tenants_.meet(job.queue, leaf).b_side);
+    }
+    for (const Job* one : running_) {
+      if (one->queue == job.queue || !lacks_guarantee(tenants_, use_nothing_, *one)) continue;
+      note(one, tenants_.meet(job.queue, one->queue).b_side);
     }
   } else if (job.guaranteed_levels > 0) {
     for (const Job* one : running_) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "scheduler/policy/planning.hpp"
+#include "scheduler/policy/quota_reasons.hpp"
 
 namespace ds::scheduler {
 namespace {
@@ -57,6 +58,15 @@ void note_claimants_elsewhere(const GangPlanner& planner, const GangPlanner::Job
   }
 }
 
+/// What becomes of one that the job waits for goes by others that wait, too.
+void note_others(const std::string& first, std::string text, const std::vector<std::string>& others,
+                 WaitFacts& facts) {
+  if (others.empty()) return;
+  Reason reason{"fair_share_turn", std::move(text), {}};
+  name_blocking(reason, others, others.size());
+  facts.first.push_back({first, {std::move(reason)}});
+}
+
 }  // namespace
 
 WaitFacts Planning::facts_of(const Job& job) const {
@@ -80,7 +90,10 @@ std::vector<Wait> Planning::explain(std::span<const Job* const> jobs) {
     if (job->is_pending && (is_behind || job->workers > 0)) describe_queue(*job, served[job->queue], facts);
     if (job->is_pending && is_behind) describe_line(*job, facts);
     if (job->is_pending && told != told_.end() && job->workers == 0) describe_fixed_ahead(*job, facts);
-    if (job->is_pending && told != told_.end() && !facts.room_is_coming) describe_claimants(*job, facts);
+    if (job->is_pending && told != told_.end() && !facts.room_is_coming) {
+      describe_claimants(*job, facts);
+      describe_stalled_users(*job, facts);
+    }
     if (job->is_pending && job->demand.has_promise && tenants_.has_tenants() &&
         !planner_.has_first_claim(*job)) {
       facts.promise_queue = tenants_.full_name(job->queue);
@@ -162,6 +175,69 @@ void Planning::describe_claimants(const Job& job, WaitFacts& facts) const {
   if (is_asked_ && job.workers == 0) note_claimants_elsewhere(planner_, job, false, facts);
 }
 
+/// Those of other queues whose turn has come, and who wait.
+std::vector<std::string> Planning::keepers_elsewhere(const Job& job) const {
+  std::vector<std::string> found;
+  for (const Keeper& keeper : keepers_) {
+    if (keeper.job->queue != job.queue) found.push_back(keeper.job->demand.job);
+  }
+  return found;
+}
+
+/// Of one that waits for what a gang has that lacks workers: whoever is behind those that wait could take
+/// these.
+void Planning::describe_stalled_users(const Job& job, WaitFacts& facts) const {
+  if (!facts.quota || !facts.quota->is_fixed) return;
+  for (const std::string& user : facts.quota->users) {
+    const Job& gang = *planner_.find(user);
+    if (gang.workers == 0 || gang.workers >= gang.needed) continue;
+    auto others = keepers_elsewhere(job);
+    std::erase(others, user);
+    return note_others(user,
+                       "lacks workers, and who could take those that it has is behind " +
+                           count_of(others.size(), "job") + " of other queues",
+                       others, facts);
+  }
+}
+
+/// What may start behind one of which nobody knows when it has room goes by what others take before it.
+void Planning::describe_beside_unknown(const Job& job, WaitFacts& facts) const {
+  if (!facts.kept_for || facts.kept_for->at_ms || !tenants_.has_tenants()) return;
+  auto others = keepers_elsewhere(job);
+  std::erase(others, facts.kept_for->job);
+  note_others(facts.kept_for->job,
+              "may find less room when " + count_of(others.size(), "job") + " of other queues " +
+                  (others.size() == 1 ? "has" : "have") + " started",
+              others, facts);
+}
+
+/// Of one that is behind other queues' jobs: its sisters' first that come before it, for where these meet it
+/// goes by whoever is first among them.
+void Planning::describe_sisters(const Job& job, TurnFacts& turn) const {
+  std::size_t side = job.queue;
+  for (const Keeper& keeper : keepers_) {
+    if (keeper.job->queue == job.queue || !tenants_.is_below(job.queue, keeper.keeps_back)) continue;
+    const auto meeting = tenants_.meet(keeper.job->queue, job.queue);
+    if (tenants_[meeting.b_side].depth < tenants_[side].depth) side = meeting.b_side;
+  }
+  const auto within = [&](const Job& one) {
+    return [this, &one](std::size_t queue) {
+      return is_within_guarantee(one, queue) || is_partial_within_guarantee(one.queue, queue);
+    };
+  };
+  for (std::size_t leaf = side; leaf < tenants_.queues.size(); ++leaf) {
+    if (leaf == job.queue || !tenants_.is_below(leaf, side)) continue;
+    const GangPlanner::Jobs& line = planner_.short_of(leaf);
+    const auto first = std::ranges::find_if(
+        line, [&](const Job* one) { return one->workers < one->needed && !told_.contains(one); });
+    if (first == line.end()) continue;
+    const int order = shares_.compare(planner_.minimums(), leaf, within(**first), job.queue, within(job));
+    if (order > 0 || (order == 0 && GangPlanner::Before()(&job, *first))) continue;
+    ++turn.jobs;
+    if (turn.names.size() < kMaxBlockingJobs) turn.names.push_back((*first)->demand.job);
+  }
+}
+
 /// Of one that is not preemptible: those of its queue before it that claim what keeps only such jobs back.
 std::vector<const Planning::Job*> Planning::claiming_before(const Job& job) const {
   std::vector<const Job*> found;
@@ -187,12 +263,14 @@ void Planning::describe_line(const Job& job, WaitFacts& facts) const {
     if (facts.kept_for) its.occupants = its.everybody;  // any may change from when on its room is wanted
     facts.first.push_back({first->demand.job, explain_wait(its)});
   }
+  describe_beside_unknown(job, facts);
   facts.turn = line_.describe_turn(job);
   if (!facts.turn) return note_gangs_before(planner_, tenants_, job, keepers, facts);
   facts.turn->claimants = planner_.claimants_before(job);
   const auto meeting = tenants_.meet(line_.first_before(job.queue)->queue, job.queue);
   facts.turn->first_share = shares_.of(planner_.minimums(), meeting.a_side);
   facts.turn->own_share = shares_.of(planner_.minimums(), meeting.b_side);
+  describe_sisters(job, *facts.turn);
 }
 
 }  // namespace ds::scheduler

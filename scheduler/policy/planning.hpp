@@ -173,6 +173,10 @@ class Planning {
   std::vector<const Job*> claiming_before(const Job& job) const;
   void describe_line(const Job& job, WaitFacts& facts) const;
   void describe_fixed_ahead(const Job& job, WaitFacts& facts) const;
+  std::vector<std::string> keepers_elsewhere(const Job& job) const;
+  void describe_stalled_users(const Job& job, WaitFacts& facts) const;
+  void describe_beside_unknown(const Job& job, WaitFacts& facts) const;
+  void describe_sisters(const Job& job, TurnFacts& turn) const;
 
   GangPlanner& planner_;
   const TenantTree& tenants_;

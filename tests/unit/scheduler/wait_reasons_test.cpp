@@ -218,6 +218,112 @@ TEST_F(WaitReasons, NameWhoHasRoomWhereOneForWhomItIsKeptLacksAQuotaAlone) {
   EXPECT_EQ(cluster_.live("first"), 0U);
 }
 
+/// DS_SEED=60015693 of `WhyOracle`.
+TEST_F(WaitReasons, NameASistersJobThatComesBeforeItWhereTheOrderOfJobsDecidesBetweenTenants) {
+  use("tenants: {a: {}, c: {queues: {x: {}, y: {}}}}");
+  cluster_.add_node("n", 8, 8ULL << 30);
+  add("of a", "a", {1, 1}).memory_bytes = 3ULL << 30;
+  add("of x", "c", "x", {1, 1}).memory_bytes = 3ULL << 30;
+  cluster_.settle();
+  ASSERT_EQ(cluster_.leases.size(), 2U);
+  add("first", "a", {1, 1}).memory_bytes = 8ULL << 30;
+  add("sister", "c", "y", {1, 1}, kLowPriority).memory_bytes = 1ULL << 30;
+  add("waits", "c", "x", {1, 1}, kHighPriority).memory_bytes = 1ULL << 30;
+  EXPECT_EQ(cluster_.settle(), 0);
+  const Plan plan = cluster_.plan();
+  const auto wait = std::ranges::find(plan.waits, "waits", &Wait::job);
+  ASSERT_NE(wait, plan.waits.end());
+  EXPECT_EQ(
+      wait->reasons[0].text,
+      "needs 1 worker of 1 slot and 1Gi, and it is the turn of 2 jobs of other queues: a has 0.38 of the "
+      "cluster for its weight, c 0.38; it would fit now, but jobs without a time_limit run, so that "
+      "nobody knows when first needs the room");
+  EXPECT_EQ(wait->reasons[0].blocking, (Codes{"first", "sister"}));
+  cluster_.end_job("sister");
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("waits"), 1U) << "it is more urgent than first, sister was not";
+  EXPECT_EQ(cluster_.live("first"), 0U);
+}
+
+/// DS_SEED=70077421 of `WhyOracle`.
+TEST_F(WaitReasons, NameWhoMayTakeRoomBeforeOneOfWhichNobodyKnowsWhenItHasRoom) {
+  use("tenants: {c: {queues: {x: {borrowing_limit: 2}, y: {}}}}");
+  cluster_.add_node("n", 8);
+  add("of x", "c", "x", {1, 1});
+  add("of y", "c", "y", {3, 3}, kHighPriority);
+  cluster_.settle();
+  ASSERT_EQ(cluster_.leases.size(), 4U);
+  add("lacks a quota", "c", "x", {2, 2});
+  add("first", "c", "y", {6, 6}, kHighPriority);
+  add("waits", "c", "y", {1, 1});
+  EXPECT_EQ(cluster_.settle(), 0);
+  const Plan plan = cluster_.plan();
+  const auto wait = std::ranges::find(plan.waits, "waits", &Wait::job);
+  ASSERT_EQ(codes_of(plan, "waits"), (Codes{"priority_behind", "no_capacity_now", "fair_share_turn"}));
+  EXPECT_EQ(wait->reasons[0].blocking, Codes{"first"});
+  EXPECT_EQ(wait->reasons[2].text,
+            "first, which comes first, may find less room when 1 job of other queues has started");
+  EXPECT_EQ(wait->reasons[2].blocking, Codes{"lacks a quota"});
+  cluster_.end_job("lacks a quota");
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("waits"), 1U) << "when of y has ended there are seven slots at least";
+  EXPECT_EQ(cluster_.live("first"), 0U);
+}
+
+/// DS_SEED=70138118 of `WhyOracle`.
+TEST_F(WaitReasons, NameWhoIsBeforeOneThatRunsForAGuaranteeThatTheFirstOfTheQueueHasWithoutThat) {
+  use("tenants: {c: {guaranteed: 2, queues: {x: {guaranteed: 2}, y: {}}}}");
+  cluster_.add_node("n", 6, 3ULL << 30);
+  add("of x", "c", "x", {2, 2}, kLowPriority).memory_bytes = 1ULL << 30;
+  cluster_.settle();
+  ASSERT_EQ(cluster_.live("of x"), 2U);
+  add("large", "c", "x", {3, 3}).memory_bytes = 1ULL << 30;
+  add("first", "c", "y", {2, 2}, kHighPriority).memory_bytes = 1ULL << 30;
+  add("waits", "c", "y", {1, 1});
+  EXPECT_EQ(cluster_.settle(), 0);
+  const Plan plan = cluster_.plan();
+  const auto wait = std::ranges::find(plan.waits, "waits", &Wait::job);
+  ASSERT_NE(wait, plan.waits.end());
+  EXPECT_EQ(wait->reasons[0].text,
+            "needs 1 worker of 1 slot, and 1 job of higher priority must start first; it would fit now, but "
+            "beside it first would need more than its queue is guaranteed");
+  EXPECT_EQ(wait->reasons[0].blocking, Codes{"first"});
+  EXPECT_EQ(wait->reasons[1].text,
+            "needs 1 worker of 1 slot, and who else is within what queues are guaranteed goes by 1 job that "
+            "waits");
+  EXPECT_EQ(wait->reasons[1].blocking, Codes{"large"});
+  cluster_.end_job("large");
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("waits"), 1U) << "of x has what c is guaranteed, which first needs no more";
+  EXPECT_EQ(cluster_.live("first"), 0U);
+}
+
+/// DS_SEED=70072037 of `WhyOracle`.
+TEST_F(WaitReasons, NameWhoKeepsOthersFromAGangThatLacksWorkersAndHasWhatAFixedJobWaitsFor) {
+  use("tenants: {a: {guaranteed: 3}, b: {}, c: {queues: {x: {}, y: {}}}}");
+  cluster_.add_node("n", 8);
+  add("of b", "b", {4, 4}, kHighPriority);
+  cluster_.settle();
+  add("gang", "c", "x", {9, 9}).preemptible = false;
+  cluster_.start_worker("gang", "n");
+  add("large", "b", {5, 5}, kHighPriority);
+  add("small", "b", {4, 4});
+  add("waits", "c", "y", {1, 1}).preemptible = false;
+  EXPECT_EQ(cluster_.settle(), 0);
+  const Plan plan = cluster_.plan();
+  const auto wait = std::ranges::find(plan.waits, "waits", &Wait::job);
+  ASSERT_EQ(codes_of(plan, "waits"), (Codes{"quota_tenant", "fair_share_turn"}));
+  EXPECT_EQ(wait->reasons[0].blocking, Codes{"gang"});
+  EXPECT_EQ(wait->reasons[1].text,
+            "gang, which comes first, lacks workers, and who could take those that it has is behind 1 job of "
+            "other queues");
+  EXPECT_EQ(wait->reasons[1].blocking, Codes{"large"});
+  cluster_.end_job("large");
+  cluster_.settle();
+  EXPECT_EQ(cluster_.live("gang"), 0U) << "small could have its worker";
+  EXPECT_EQ(cluster_.live("waits"), 1U) << "and its turn is before small's";
+}
+
 TEST_F(WaitReasons, SayThatAWaitIsForEverWhereNoQuotaEverAllowsTheMinimum) {
   use("tenants: {a: {guaranteed: 6, lending_limit: 2}, b: {}, c: {borrowing_limit: 3}}");
   cluster_.add_node("n", 8);
