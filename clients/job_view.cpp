@@ -153,11 +153,12 @@ std::string format_promise(const json& job, std::int64_t now_ms) {
   const auto starts_by = format_time(integer_at(job, "starts_by_ms"));
   if (integer_at(job, "started_ms") > 0 && !is_true(job, "promised_again")) return ", promised";
   if (!is_true(job, "promise_at_risk")) return ", promised; it starts by " + starts_by;
-  const auto latest_ms = integer_at(job, "latest_start_ms");
+  const auto latest_ms = integer_at(job, "latest_start_ms");  // 0: of an older head
   return fmt::format(
-      ", promised, and at risk: {} by {}; the promise is broken if it has not started by {}",
+      ", promised, and at risk: {} by {}{}",
       now_ms > integer_at(job, "starts_by_ms") ? "it was to start" : "it can't start now, and was to",
-      starts_by, format_time(latest_ms));
+      starts_by,
+      latest_ms > 0 ? "; the promise is broken if it has not started by " + format_time(latest_ms) : "");
 }
 
 std::string format_reasons(const json& why) {

@@ -36,8 +36,8 @@ std::string name_endless(const Ledger& ledger, IsAsked is_asked) {
   return names;
 }
 
-DeadlineRefused refuse(const std::string& why, const std::string& hint) {
-  return {why, hint};
+DeadlineRefused refuse(const std::string& why, const std::string& hint, bool is_for_resumed = false) {
+  return {.why = why, .hint = hint, .may_pass = false, .is_for_resumed = is_for_resumed};
 }
 
 std::int64_t deadline_of(const JobRecord& draft) {
@@ -152,6 +152,14 @@ gateway::HttpResponse to_response(const DeadlineRefused& refused) {
                           : gateway::error_response(409, "unplaceable", refused.why, refused.hint);
 }
 
+std::optional<DeadlineRefused> refuse_kept_back(const std::optional<Demand>& demand) {
+  if (!demand) return refuse(std::string(kNone) + "it is ending", "", true);
+  if (!demand->held) return std::nullopt;
+  return refuse(fmt::format("{}it has crashed, and waits until {} before it is tried again", kNone,
+                            to_time_text(round_up(demand->held_until_ms))),
+                "pause it, and resume it then to ask again", true);
+}
+
 std::optional<DeadlineRefused> refuse_hopeless(const JobRecord& draft, std::int64_t now_ms) {
   const std::int64_t deadline_ms = deadline_of(draft), lasts_ms = draft.lasts_ms();
   if (deadline_ms <= now_ms)
@@ -194,9 +202,9 @@ std::string given_up_text(const JobRecord& job) {
 
 std::string not_renewed_text(const DeadlineRefused& refused) {
   return fmt::format(
-      "it goes on, and no deadline is promised: {}; {}; for another deadline cancel it and submit its file "
-      "once more",
-      refused.why, refused.may_pass ? "pause and resume it in some seconds to ask again" : refused.hint);
+      "it goes on, but {}{}; for another deadline cancel it and submit its file once more (ds-submit plan -f "
+      "FILE says which can be promised)",
+      refused.why, refused.is_for_resumed && !refused.hint.empty() ? "; " + refused.hint : "");
 }
 
 std::size_t count_waiting_promises(const Ledger& ledger) {
@@ -230,7 +238,7 @@ DeadlineOffer offer_deadline(const JobRecord& draft, std::optional<std::int64_t>
     return refuse(fmt::format("{}job {} was promised its start by {} meanwhile, and this one, which was "
                               "submitted earlier, would come before it",
                               kNone, behind->id, to_time_text(behind->starts_by_ms)),
-                  "pause it, and resume it when that job has started");
+                  "pause it, and resume it when that job has started", true);
   }
   if (!starts_ms || find_lacking_promise(ledger) != nullptr) return refuse_unknown(draft, ledger, now_ms);
   const std::int64_t deadline_ms = deadline_of(draft), lasts_ms = draft.lasts_ms();

@@ -20,7 +20,8 @@ inline constexpr std::int64_t kOfferLastsMs = 60'000;
 /// Why no deadline is promised, or not the one that was asked for, and what to do instead.
 struct DeadlineRefused {
   std::string why, hint;
-  bool may_pass = false;  ///< in some seconds: the head does not know yet what runs where
+  bool may_pass = false;        ///< in some seconds: the head does not know yet what runs where
+  bool is_for_resumed = false;  ///< the hint, to whoever resumes a job; else to whoever submits one
 };
 
 /// The answer to whoever submits such a job: 409, `unplaceable`; 503 where it may pass. Pure.
@@ -38,6 +39,9 @@ DeadlineOffer offer_deadline(const scheduler::JobRecord& draft, std::optional<st
 /// certain and then lasts so long at most.
 std::int64_t earliest_deadline_ms(std::int64_t lasts_ms, std::int64_t starts_by_ms);
 
+/// Of a job that is resumed and may not start now, whatever room there is: it is ending (it has no `demand`),
+/// or waits after a crash; none: it may. Pure.
+std::optional<DeadlineRefused> refuse_kept_back(const std::optional<scheduler::Demand>& demand);
 /// Of a deadline that no cluster could keep: it has passed, or is nearer than what is left of the job's time
 /// limit; none: another may. Pure.
 std::optional<DeadlineRefused> refuse_hopeless(const scheduler::JobRecord& draft, std::int64_t now_ms);
@@ -54,7 +58,8 @@ bool is_promise_at_risk(const scheduler::JobRecord& job, std::span<const schedul
 /// What its owner is told of a job that had a promise until it was paused (`has_given_promise_up`), and how
 /// to have one again.
 std::string given_up_text(const scheduler::JobRecord& job);
-/// And of one that is resumed, and not promised its deadline again.
+/// And of one that is resumed, and not promised its deadline again: why, and what to do that helps a job that
+/// has run. No earliest deadline, since one that is submitted once more has its whole time limit again.
 std::string not_renewed_text(const DeadlineRefused& refused);
 
 /// Jobs that were promised a moment to start and wait for it.

@@ -393,8 +393,8 @@ class Head : public caf::event_based_actor {
   // ---- jobs with deadlines (head_deadlines.cpp) ----
   /// What the draft, or a paused job as if it were resumed, is promised if it is taken now.
   DeadlineOffer promise_deadline(const scheduler::JobRecord& draft);
-  /// Asks again for what a pause took: adds it, or why not, to the events of a resume. Fields of its answer.
-  nlohmann::json promise_anew(const scheduler::JobRecord& paused, std::vector<scheduler::Event>& events);
+  /// Asks for what a pause took; adds it, or why not, to `events`. Fields of an answer; fails: it may pass.
+  Result<nlohmann::json> promise_anew(const scheduler::JobRecord& job, std::vector<scheduler::Event>& events);
   void note_if_missed(const std::string& job);
 
   // ---- what owners of jobs ask for (head_requests.cpp) ----
@@ -403,7 +403,7 @@ class Head : public caf::event_based_actor {
   void answer_with_job(const std::string& job, const gateway::Respond& respond, nlohmann::json more = {});
   void cancel(const std::string& job);
   void pause_job(const std::string& job);
-  nlohmann::json resume_job(const std::string& job);  ///< see `promise_anew`
+  Result<nlohmann::json> resume_job(const std::string& job);  ///< see `promise_anew`; fails: it stays paused
   bool is_kept(const std::string& job, const gateway::Respond& respond) const;
   void retry(const std::string& job, const gateway::Respond& respond);
   /// `digest`: of the file that it serves; none: it names none.

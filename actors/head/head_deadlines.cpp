@@ -1,4 +1,5 @@
 // Jobs that must have ended by a moment: accepted only if that can be promised.
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <utility>
@@ -26,10 +27,11 @@ DeadlineOffer Head::promise_deadline(const JobRecord& draft) {
   for (const auto& id : std::set(ledger_.promised())) note_if_missed(id);
   tell_planner();
   const auto now = now_ms();
-  Demand demand = demand_of_draft(draft, ledger_, now);
-  limit_growth(draft, demand);
-  demand.has_promise = true;
-  const TrialJob trial(planner_, demand);
+  auto demand = demand_of_draft(draft, ledger_, now);
+  if (auto refused = refuse_kept_back(demand)) return *std::move(refused);
+  limit_growth(draft, *demand);
+  demand->has_promise = true;
+  const TrialJob trial(planner_, *demand);
   const auto starts_ms = planner_.promised_start(draft.id, kLeavingMs, ledger_.past_use(now), now);
   if (!starts_ms) {
     if (auto refused = refuse_hopeless(draft, now)) return *std::move(refused);
@@ -40,13 +42,21 @@ DeadlineOffer Head::promise_deadline(const JobRecord& draft) {
   return offer_deadline(draft, starts_ms, ledger_, now);
 }
 
-nlohmann::json Head::promise_anew(const JobRecord& paused, std::vector<Event>& events) {
-  JobRecord draft = paused;
+Result<nlohmann::json> Head::promise_anew(const JobRecord& job, std::vector<Event>& events) {
+  JobRecord draft = job;
   draft.pause_requested = false;
   draft.state = JobState::queued;
   auto promised = promise_deadline(draft);
   auto said = nlohmann::json::object();
   const auto* refused = std::get_if<DeadlineRefused>(&promised);
+  if (refused != nullptr && refused->may_pass) {
+    return fail(
+        ErrorCode::unavailable,
+        fmt::format("job {} stays paused, since nobody knows yet whether its deadline can be promised "
+                    "again: {}",
+                    job.id, refused->why),
+        refused->hint);
+  }
   said["promise_renewed"] = refused == nullptr;
   if (refused != nullptr) {
     const auto text = not_renewed_text(*refused);

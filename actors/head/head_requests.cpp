@@ -48,7 +48,11 @@ void Head::change_job(const JobRecord& job, const std::string& verb, const gatew
   }
   if (verb == "cancel") cancel(id);
   if (verb == "pause") pause_job(id);
-  if (verb == "resume") return answer_with_job(id, respond, resume_job(id));
+  if (verb == "resume") {
+    auto resumed = resume_job(id);
+    return resumed ? answer_with_job(id, respond, *std::move(resumed))
+                   : respond(error_response(resumed.error()));
+  }
   if (verb == "priority" || verb == "scale") {
     const auto body = parse_body(request.body);
     if (!body) return respond(error_response(body.error()));
@@ -91,14 +95,15 @@ void Head::pause_job(const std::string& id) {
   tell_held(id);
 }
 
-nlohmann::json Head::resume_job(const std::string& id) {
+Result<nlohmann::json> Head::resume_job(const std::string& id) {
   const auto& job = *ledger_.find(id);
   if (!job.pause_requested) return nlohmann::json::object();
   const std::string why = "resumed by its owner";
   std::vector<Event> events{event("user", why, ResumeRequested{id}),
                             event("user", why, JobStateChanged{id, JobState::queued, why})};
-  auto said = nlohmann::json::object();
+  Result<nlohmann::json> said = nlohmann::json::object();
   if (job.has_given_promise_up()) said = promise_anew(job, events);
+  if (!said) return said;
   spdlog::info("job {}: {}", id, events.front().why);
   commit(std::move(events));
   tell_held(id);

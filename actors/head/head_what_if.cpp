@@ -78,7 +78,7 @@ std::string Head::why_never(const Submission& submission) {
   const auto now = now_ms();
   const auto draft = ledger_.draft({kDraft, "", submission.file, submission.directory, submission.text},
                                    submission.spec, now);
-  const TrialJob trial(planner_, demand_of_draft(draft, ledger_, now));
+  const TrialJob trial(planner_, demand_of_draft(draft, ledger_, now).value());
   const std::string id = kDraft;
   if (planner_.could_ever_start(id)) return {};
   const auto waits = planner_.explain(std::span(&id, 1), ledger_.past_use(now), now);
@@ -105,7 +105,7 @@ gateway::HttpResponse Head::answer_for(const Submission& submission) {
     promise = std::get<DeadlinePromised>(promised);
   }
   tell_planner();
-  Demand demand = demand_of_draft(draft, ledger_, now);
+  Demand demand = demand_of_draft(draft, ledger_, now).value();
   limit_growth(draft, demand);
   demand.has_promise = submission.spec.has_deadline();
   const auto find_live = [this](const std::string& job) {

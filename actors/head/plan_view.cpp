@@ -53,9 +53,9 @@ std::uint64_t count_leaving(const WhatIf& found, const Ledger& ledger) {
 
 }  // namespace
 
-Demand demand_of_draft(JobRecord draft, const Ledger& ledger, std::int64_t now_ms) {
+std::optional<Demand> demand_of_draft(JobRecord draft, const Ledger& ledger, std::int64_t now_ms) {
   draft.started_ms = now_ms;  // what has started once begins again whenever it can
-  return *ledger.demand(draft, now_ms);
+  return ledger.demand(draft, now_ms);
 }
 
 json promise_view(const JobSpec& spec, const DeadlinePromised& promise) {

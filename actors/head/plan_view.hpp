@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "actors/head/expected_start.hpp"
 #include "scheduler/ledger/ledger.hpp"
@@ -20,9 +21,10 @@ nlohmann::json plan_view(const scheduler::JobRecord& draft, const scheduler::Dem
                          const scheduler::Ledger& ledger, scheduler::Planner& planner,
                          const FindLive& find_live, std::int64_t now_ms);
 
-/// The demand of a draft as if it might begin at once and depended on nothing.
-scheduler::Demand demand_of_draft(scheduler::JobRecord draft, const scheduler::Ledger& ledger,
-                                  std::int64_t now_ms);
+/// The demand of a draft, or of a job that has run, as if it might begin at once and depended on nothing;
+/// none: its owner or its time limit has stopped it (never one that was not submitted yet).
+std::optional<scheduler::Demand> demand_of_draft(scheduler::JobRecord draft, const scheduler::Ledger& ledger,
+                                                 std::int64_t now_ms);
 
 /// What of a plan is said of the deadline that would be promised.
 nlohmann::json promise_view(const scheduler::JobSpec& spec, const scheduler::DeadlinePromised& promise);

@@ -19,7 +19,7 @@ namespace {
 /// Of one that has ended now, and not by the deadline that it was promised once: by how much, in whole
 /// seconds, so that the text says no less. None: it was not promised any, or has ended by it.
 std::optional<Happening> late_end(const JobRecord& job, const Event& event) {
-  if (!is_end(job.state) || !job.is_deadline_missed || event.at_ms <= job.deadline_ms) return std::nullopt;
+  if (!job.is_deadline_missed || event.at_ms <= job.deadline_ms) return std::nullopt;
   return Happening{.what = "ended_late",
                    .job = job.id,
                    .by = event.by,

@@ -80,7 +80,8 @@ std::uint32_t JobRecord::least() const {
 }
 
 bool JobRecord::has_given_promise_up() const {
-  return deadline_ms != 0 && !has_promise && broken_promise.empty() && !is_deadline_missed && !is_end(state);
+  const bool is_gone = deadline_ms != 0 && !has_promise && broken_promise.empty() && !is_deadline_missed;
+  return is_gone && !time_is_up && !is_end(state);
 }
 
 std::int64_t JobRecord::lasts_ms() const {

@@ -110,7 +110,7 @@ TEST_F(Deadlines, AreGivenUpByAPauseAndAskedForAgainByAResume) {
   ASSERT_TRUE(cluster_.wait_for_state(endless, "RUNNING")) << cluster_.logs();
   const auto refused = cluster_.submit({"resume", due});
   EXPECT_EQ(refused.code, 0) << refused.err;
-  EXPECT_NE(refused.err.find("warning: " + due + ": it goes on, and no deadline is promised"),
+  EXPECT_NE(refused.err.find("warning: " + due + ": it goes on, but no deadline can be promised now: "),
             std::string::npos)
       << refused.err;
   EXPECT_NE(refused.err.find("have no time_limit: " + endless), std::string::npos) << refused.err;
@@ -119,6 +119,21 @@ TEST_F(Deadlines, AreGivenUpByAPauseAndAskedForAgainByAResume) {
             std::string::npos);
   EXPECT_EQ(cluster_.submit({"cancel", due}).code, 0);
   EXPECT_EQ(cluster_.submit({"cancel", endless}).code, 0);
+}
+
+/// It ends, whatever its owner asks for, once its program is killed that does not leave by itself.
+TEST_F(Deadlines, AreNotAskedForAgainWhereTheTimeLimitIsOver) {
+  const auto due = cluster_.submit_job(
+      write("due", "1", "trap '' TERM; while true; do sleep 1; done", "time_limit: 5s\ndeadline: 1h\n"));
+  ASSERT_TRUE(wait_until([&] {
+    return cluster_.submit({"events", due}).out.find("time limit") != std::string::npos;
+  })) << cluster_.logs();
+  const auto paused = cluster_.submit({"pause", due});
+  EXPECT_EQ(paused.code, 0) << paused.err;
+  const auto resumed = cluster_.submit({"resume", due});
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_EQ(resumed.err, "") << "nothing was asked for";
+  EXPECT_TRUE(cluster_.wait_for_state(due, "FAILED")) << cluster_.status(due) << cluster_.logs();
 }
 
 TEST_F(Deadlines, ThatCanNoLongerBeKeptAreNotCalledMissedBeforeTheyHavePassed) {
@@ -143,9 +158,12 @@ TEST_F(Deadlines, ThatCanNoLongerBeKeptAreNotCalledMissedBeforeTheyHavePassed) {
   EXPECT_EQ(cluster_.submit({"cancel", due}).code, 0);
 }
 
+/// It crashes, and then no node is open to it until its deadline has passed: only the runs before that use
+/// its time limit, however slow the machine is.
 TEST_F(Deadlines, ThatAreMissedAreSaidToBeSoOnceWithByHowMuch) {
   const auto due =
-      cluster_.submit_job(write("due", "1", "exit 1", "time_limit: 1s\ndeadline: 33s\nrestart: 20\n"));
+      cluster_.submit_job(write("due", "1", "exit 1", "time_limit: 5s\ndeadline: 37s\nrestart: 20\n"));
+  for (const char* node : {"node-1", "node-2"}) EXPECT_EQ(cluster_.submit({"cordon", node}).code, 0);
   ASSERT_TRUE(wait_until([&] {
     const auto now = cluster_.status(due);
     return now.is_object() && now.at("deadline_missed") == true;

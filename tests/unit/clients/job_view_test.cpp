@@ -217,6 +217,13 @@ TEST(JobView, SaysOfAPromiseWhetherItCanBeKept) {
       line(1767225700000),
       "deadline    2026-01-01T01:00:00Z, promised, and at risk: it was to start by 2026-01-01T00:00:00Z; the "
       "promise is broken if it has not started by 2026-01-01T00:30:00Z");
+  auto of_older_head = job;
+  of_older_head.erase("latest_start_ms");
+  std::swap(job, of_older_head);
+  EXPECT_EQ(
+      line(1767225700000),
+      "deadline    2026-01-01T01:00:00Z, promised, and at risk: it was to start by 2026-01-01T00:00:00Z");
+  std::swap(job, of_older_head);
   job["promise_at_risk"] = false;
   job["started_ms"] = 1767220000000;
   EXPECT_EQ(line(1767225000000), "deadline    2026-01-01T01:00:00Z, promised");

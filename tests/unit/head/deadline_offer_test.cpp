@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "actors/head/plan_view.hpp"
 #include "scheduler/policy/planner.hpp"
 #include "scheduler/spec/scalars.hpp"
 #include "tests/unit/ledger/ledger_events.hpp"
@@ -78,9 +79,61 @@ TEST_F(DeadlineOffer, ThatIsRefusedIsAConflictOrIsTriedAgainWhereTheHeadDoesNotK
   EXPECT_EQ(nlohmann::json::parse(answer(false).body).at("error"),
             nlohmann::json({{"code", "unplaceable"}, {"message", "why"}, {"hint", "hint"}}));
   EXPECT_EQ(nlohmann::json::parse(answer(true).body).at("error").at("code"), "unavailable");
-  EXPECT_NE(not_renewed_text({"why", "hint", false}).find("why; hint;"), std::string::npos);
-  EXPECT_NE(not_renewed_text({"why", "hint", true}).find("pause and resume it in some seconds"),
+}
+
+TEST_F(DeadlineOffer, IsNotSaidToAResumedJobWithAHintForSubmissionsOrAnEarliestDeadline) {
+  EXPECT_NE(not_renewed_text({"why", "hint", false, true}).find("it goes on, but why; hint;"),
             std::string::npos);
+  const auto text_of = [&](const std::string& deadline, std::optional<std::int64_t> starts_ms) {
+    return not_renewed_text(std::get<DeadlineRefused>(offer(deadline, starts_ms)));
+  };
+  const auto late = text_of("11m", kNow + 120'000);
+  EXPECT_NE(
+      late.find("it goes on, but its deadline 2001-09-09T01:57:40Z cannot be promised: it starts by "
+                "2001-09-09T01:49:10Z for certain and may run for 600 s; for another deadline cancel it"),
+      std::string::npos)
+      << late;
+  EXPECT_EQ(late.find("within a minute"), std::string::npos) << late;
+  run("endless", "");
+  const auto unknown = text_of("9h", std::nullopt);
+  EXPECT_NE(
+      unknown.find("it goes on, but no deadline can be promised now: nobody knows when there is room for "
+                   "it, since these have no time_limit: endless; for another deadline cancel it"),
+      std::string::npos)
+      << unknown;
+}
+
+/// The demand of one that its time limit has stopped is none, whatever its owner asks for.
+TEST_F(DeadlineOffer, OfAJobThatIsResumedIsRefusedWhereItIsEndingOrWaitsAfterACrash) {
+  auto submission = submitted("first");
+  submission.text += "time_limit: 10m\ndeadline: 2h\n";
+  ASSERT_TRUE(ledger_.apply(event(std::move(submission), kNow)));
+  ASSERT_TRUE(ledger_.apply(event(DeadlinePromised{"first", kNow + 7'200'000, kNow}, kNow)));
+  ASSERT_TRUE(ledger_.apply(event(LeaseGranted{1, "first", "n", 1, 0}, kNow)));
+  ASSERT_TRUE(ledger_.apply(event(JobStateChanged{"first", JobState::starting, ""}, kNow)));
+  const auto refusal_at = [&](std::int64_t now_ms) {
+    auto resumed = *ledger_.find("first");
+    resumed.pause_requested = false;
+    resumed.state = JobState::queued;
+    const auto refused = refuse_kept_back(demand_of_draft(resumed, ledger_, now_ms));
+    return refused ? not_renewed_text(*refused) : std::string();
+  };
+  EXPECT_EQ(refusal_at(kNow), "");
+  ASSERT_TRUE(ledger_.apply(event(WorkerCrashed{"first", 1, 1, kNow + 60'000}, kNow + 1000)));
+  ASSERT_TRUE(ledger_.apply(event(LeaseEnded{1}, kNow + 1000)));
+  ASSERT_TRUE(ledger_.apply(event(PauseRequested{"first"}, kNow + 1000)));
+  ASSERT_TRUE(ledger_.apply(event(JobStateChanged{"first", JobState::paused, ""}, kNow + 1000)));
+  EXPECT_TRUE(ledger_.find("first")->has_given_promise_up());
+  EXPECT_NE(
+      refusal_at(kNow + 59'999)
+          .find("it goes on, but no deadline can be promised now: it has crashed, and waits until "
+                "2001-09-09T01:47:40Z before it is tried again; pause it, and resume it then to ask again"),
+      std::string::npos)
+      << refusal_at(kNow + 59'999);
+  EXPECT_EQ(refusal_at(kNow + 60'000), "");
+  ASSERT_TRUE(ledger_.apply(event(TimeLimitReached{"first"}, kNow + 61'000)));
+  EXPECT_NE(refusal_at(kNow + 61'000).find("it is ending"), std::string::npos);
+  EXPECT_FALSE(ledger_.find("first")->has_given_promise_up()) << "so nobody asks";
 }
 
 /// A program begins anew; what trains goes on.
@@ -110,7 +163,8 @@ TEST_F(DeadlineOffer, OfAJobThatIsResumedIsRefusedWhereItWouldComeBeforeOneThatW
   EXPECT_NE(text().find("job second was promised its start by 2001-09-09T01:46:40Z meanwhile"),
             std::string::npos)
       << text();
-  EXPECT_NE(text().find("it goes on, and no deadline is promised"), std::string::npos) << text();
+  EXPECT_NE(text().find("it goes on, but no deadline can be promised now: job second"), std::string::npos)
+      << text();
   ASSERT_TRUE(ledger_.apply(event(LeaseGranted{1, "second", "n", 1, 0})));
   ASSERT_TRUE(ledger_.apply(event(JobStateChanged{"second", JobState::starting, ""})));
   EXPECT_EQ(text(), "") << "it has started";

@@ -45,7 +45,7 @@ class PlanView : public ::testing::Test {
     const auto draft = ledger_.draft(submission, std::get<ParsedJob>(parsed).spec, kNow);
     const auto find_live = [](const std::string&) { return nullptr; };
     const auto answer =
-        plan_view(draft, demand_of_draft(draft, ledger_, kNow), ledger_, planner_, find_live, kNow);
+        plan_view(draft, demand_of_draft(draft, ledger_, kNow).value(), ledger_, planner_, find_live, kNow);
     EXPECT_EQ(ledger_.snapshot(), before);
     EXPECT_EQ(answer.dump().find(kDraft), std::string::npos) << answer;
     return answer;

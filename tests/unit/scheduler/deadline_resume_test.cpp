@@ -85,6 +85,7 @@ TEST(DeadlineResume, APromiseThatIsGivenAnewIsKeptAndBreaksNoOther) {
       if (arrivals-- > 0) future.submit_any();
       if (between(future.random_, 0, 3) == 0) future.pause_any();
       if (between(future.random_, 0, 1) == 0) future.resume_any();
+      if (seed % 3 == 0) future.disturb();
       future.settle();
       ASSERT_NO_FATAL_FAILURE(future.check(seed));
     } while (future.go_on());
