@@ -148,12 +148,12 @@ struct Relocation {
 /// waits either); and as long as all of them stay and keep their workers it doesn't, whoever else is gone.
 /// (Among tenants one that is gone may have been before another queue's job for what that is guaranteed,
 /// which then takes them.) Some of them may be enough. Each comes before it, uses the quota that it would
-/// pass, has workers on an available node, or waits in another queue where it goes by it who else is within
-/// what that is guaranteed. Of those with workers none is named in vain where it is the job's own turn, of up
-/// to ten: for each there are others without whom it waits, and without whom and that one it starts. Not so
-/// where anybody who ends may make room somewhere else: among tenants; where workers may move to other nodes,
-/// or another gang lacks some; and where the job needs GPUs or one node and others grow and shrink. Then all
-/// are named.
+/// pass, has workers on an available node, or waits in another queue where it goes by it whose turn it is, or
+/// who has what is guaranteed or free. Of those with workers none is named in vain where it is the job's own
+/// turn, of up to ten: for each there are others without whom it waits, and without whom and that one it
+/// starts. Not so where anybody who ends may make room somewhere else: among tenants; where workers may move
+/// to other nodes, or another gang lacks some; and where the job needs GPUs or one node and others grow and
+/// shrink. Then all are named.
 struct Reason {
   std::string code;
   std::string text;                   ///< one sentence with the numbers compared
