@@ -2,6 +2,7 @@
 // small ones with jobs that are not preemptible.
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/unit/scheduler/tenant_cluster.hpp"
