@@ -12,12 +12,6 @@ namespace {
 
 class LastingPreemptions : public testing::TenantCluster {
  protected:
-  Demand& add_on(const std::vector<std::string>& nodes, const std::string& job, const std::string& tenant,
-                 const std::string& queue, WorkerCount workers) {
-    Demand& added = add(job, tenant, queue, workers);
-    for (const std::string& node : nodes) cluster_.start_worker(job, node);
-    return added;
-  }
   std::vector<std::string> blockers_of(const std::string& job) const {
     std::vector<std::string> found;
     for (const Wait& wait : cluster_.plan().waits) {

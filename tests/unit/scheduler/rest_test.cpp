@@ -10,16 +10,7 @@
 namespace ds::scheduler {
 namespace {
 
-class Rest : public testing::TenantCluster {
- protected:
-  /// It runs on `nodes`.
-  Demand& add_on(const std::vector<std::string>& nodes, const std::string& job, const std::string& tenant,
-                 const std::string& queue, WorkerCount workers) {
-    Demand& added = add(job, tenant, queue, workers);
-    for (const std::string& node : nodes) cluster_.start_worker(job, node);
-    return added;
-  }
-};
+class Rest : public testing::TenantCluster {};
 
 /// What `urgent` has beyond its minimum says by which quota `gang` is kept: with it its queue's comes first,
 /// else its tenant's alone. `one` is behind the latter only, shrinks `urgent`, and then would be behind.

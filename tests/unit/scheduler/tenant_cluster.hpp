@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "scheduler/policy/plan.hpp"
 #include "scheduler/spec/priority.hpp"
@@ -29,6 +30,13 @@ class TenantCluster : public ::testing::Test {
               WorkerCount workers, std::uint32_t priority = kNormalPriority) {
     Demand& added = add(job, tenant, workers, priority);
     added.queue = queue;
+    return added;
+  }
+  /// It has a worker on each of these nodes, as often as they are named.
+  Demand& add_on(const std::vector<std::string>& nodes, const std::string& job, const std::string& tenant,
+                 const std::string& queue, WorkerCount workers) {
+    Demand& added = add(job, tenant, queue, workers);
+    for (const std::string& node : nodes) cluster_.start_worker(job, node);
     return added;
   }
 
